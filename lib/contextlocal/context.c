@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contexts, the chain of current ones, and the bases of threads.
+ *
+ * The chain. A thread's (or task's) current context is the top of a chain that
+ * `prev` links; its bottom is a base or a task's own context, never entered. The
+ * chain owns one reference to each of its contexts.
+ *
+ * Who may touch the map. One thread at a time runs in a context and may write
+ * its map; get reads it there with plain loads. Any other thread may take a
+ * snapshot: a reference to the root, after which the owner sees a shared root
+ * and copies instead of writing. The one dangerous moment is an owner that has
+ * found the root unshared and is about to write. So the owner raises `writing`
+ * around check and write, and steps back if `reading` is up; the reader raises
+ * `reading`, has every running thread pass a barrier (membarrier), and waits for
+ * `writing` to fall. The barrier replaces the fence between the owner's store to
+ * `writing` and its load of `reading`: the frequent side pays nothing, the rare
+ * side a system call. Where the kernel has no membarrier, the owner fences.
+ * Readers exclude each other by a lock; no callback runs inside any of this.
+ */
+#include "context.h"
+#include "count.h"
+
+#include <linux/membarrier.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+struct nook__counts nook__counts;
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_key_t key; /* set where the thread has a chain to drop at its exit */
+static int key_error;
+static int fence_needed;
+static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic uint64_t next_id = 1;
+
+static void at_thread_exit(void *unused)
+{
+    (void)unused;
+    nook_thread_detach();
+}
+
+static void set_up(void)
+{
+    key_error = pthread_key_create(&key, at_thread_exit);
+    fence_needed =
+        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+}
+
+/* --- the protocol --------------------------------------------------------- */
+
+static int barrier_all_threads(void)
+{
+    return (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+static void write_begin(nook_context *context)
+{
+    for (;;) {
+        atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
+        if (__builtin_expect(fence_needed, 0))
+            atomic_thread_fence(memory_order_seq_cst);
+        else
+            atomic_signal_fence(memory_order_seq_cst);
+        if (!atomic_load_explicit(&context->reading, memory_order_acquire))
+            return;
+        atomic_store_explicit(&context->writing, 0, memory_order_release);
+        pthread_mutex_lock(&readers); /* until that reader has its snapshot */
+        pthread_mutex_unlock(&readers);
+    }
+}
+
+static void write_end(nook_context *context)
+{
+    atomic_store_explicit(&context->writing, 0, memory_order_release);
+}
+
+static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
+{
+    pthread_mutex_lock(&readers);
+    atomic_store_explicit(&context->reading, 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (!fence_needed)
+        (void)barrier_all_threads(); /* registered, so it cannot fail */
+    while (atomic_load_explicit(&context->writing, memory_order_acquire))
+        sched_yield();
+    *out = context->map;
+    nook__map_ref(out);
+    atomic_store_explicit(&context->reading, 0, memory_order_release);
+    pthread_mutex_unlock(&readers);
+}
+
+/* What the context holds now, with a reference that the caller drops. */
+static void snapshot(nook_context *context, struct nook__map *out)
+{
+    if (context != nook__current_get()) {
+        snapshot_of_foreign(context, out);
+        return;
+    }
+    *out = context->map;
+    nook__map_ref(out);
+}
+
+/* The slow half of an exchange: a changed copy of the map, then installed. */
+static int exchange_copying(nook_context *context, const nook_var *var, uint32_t index,
+                            void *value, struct nook__map base, void **old)
+{
+    struct nook__map next;
+    int rc = nook__map_with(&base, var, index, value, &next);
+    if (rc < 0)
+        return rc;
+    *old = nook__map_get(base.root, base.height, index);
+    if (*old != NOOK__UNSET)
+        nook__binding_retain(index, *old);
+    write_begin(context);
+    int unchanged = context->map.root == base.root;
+    if (unchanged)
+        context->map = next;
+    write_end(context);
+    if (!unchanged) { /* a callback set something: start again from there */
+        if (*old != NOOK__UNSET)
+            nook__binding_release(index, *old);
+        nook__map_unref(next);
+        return NOOK_EAGAIN;
+    }
+    nook__map_unref(base); /* the reference that the context had */
+    if (value != NOOK__UNSET)
+        nook__binding_release(index, value); /* the map counted its own */
+    return 0;
+}
+
+int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t index,
+                           void *value, void **old)
+{
+    int rc;
+    do {
+        write_begin(context);
+        int done = nook__map_put(&context->map, var, index, value, old);
+        struct nook__map base = context->map;
+        if (!done)
+            nook__map_ref(&base); /* from here on, nobody changes it in place */
+        write_end(context);
+        if (done)
+            return 0;
+        rc = exchange_copying(context, var, index, value, base, old);
+        nook__map_unref(base);
+    } while (rc == NOOK_EAGAIN);
+    return rc;
+}
+
+/* --- life ----------------------------------------------------------------- */
+
+static int make(nook_context **out, struct nook__map map)
+{
+    if (pthread_once(&once, set_up) != 0 || key_error != 0)
+        return NOOK_ENOMEM;
+    nook_context *context = malloc(sizeof *context);
+    if (context == NULL)
+        return NOOK_ENOMEM;
+    *context = (nook_context){.map = map, .refs = 1};
+    context->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    NOOK__COUNT(contexts, 1);
+    *out = context;
+    return 0;
+}
+
+int nook_context_new(nook_context **out)
+{
+    return out != NULL ? make(out, nook__map_empty()) : NOOK_EINVAL;
+}
+
+int nook_context_copy(nook_context *context, nook_context **out)
+{
+    if (context == NULL || out == NULL)
+        return NOOK_EINVAL;
+    struct nook__map map;
+    snapshot(context, &map);
+    int rc = make(out, map);
+    if (rc < 0)
+        nook__map_unref(map);
+    return rc;
+}
+
+nook_context *nook_context_ref(nook_context *context)
+{
+    if (context != NULL)
+        atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+    return context;
+}
+
+void nook_context_unref(nook_context *context)
+{
+    if (context == NULL ||
+        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    nook__map_unref(context->map);
+    free(context);
+    NOOK__COUNT(contexts, -1);
+}
+
+/* A thread that gets a first context must drop its chain when it exits. */
+static int watch_thread_exit(void)
+{
+    if (pthread_getspecific(key) != NULL)
+        return 0;
+    return pthread_setspecific(key, &key) == 0 ? 0 : NOOK_ENOMEM;
+}
+
+int nook__context_require(nook_context **out)
+{
+    *out = nook__current_get();
+    if (__builtin_expect(*out != NULL, 1))
+        return 0;
+    int rc = make(out, nook__map_empty());
+    if (rc < 0)
+        return rc;
+    rc = watch_thread_exit();
+    if (rc < 0) {
+        nook_context_unref(*out);
+        return rc;
+    }
+    nook__current_set(*out);
+    return 0;
+}
+
+int nook_context_copy_current(nook_context **out)
+{
+    nook_context *current;
+    if (out == NULL)
+        return NOOK_EINVAL;
+    int rc = nook__context_require(&current);
+    return rc < 0 ? rc : nook_context_copy(current, out);
+}
+
+nook_context *nook_context_peek(void)
+{
+    return nook__current_get();
+}
+
+void *nook_context_user(const nook_context *context)
+{
+    return context != NULL ? context->user : NULL;
+}
+
+void nook_context_set_user(nook_context *context, void *user)
+{
+    if (context != NULL)
+        context->user = user;
+}
+
+void nook_context_clear(nook_context *context)
+{
+    if (context == NULL)
+        return;
+    write_begin(context);
+    struct nook__map old = context->map;
+    context->map = nook__map_empty();
+    write_end(context);
+    nook__map_unref(old);
+}
+
+/* --- inheriting ----------------------------------------------------------- */
+
+/* Takes the binding out of a map that nobody else sees, or replaces it. */
+static int rebind(struct nook__map *map, const nook_var *var, uint32_t index, void *value)
+{
+    struct nook__map next;
+    int rc = nook__map_with(map, var, index, value, &next);
+    if (rc < 0)
+        return rc;
+    nook__map_unref(*map);
+    *map = next;
+    return 0;
+}
+
+static int inherit_one(struct nook__map *map, nook_var *var, uint32_t index, void *value)
+{
+    void *copy;
+    if (var->ops->inherit != NOOK_INHERIT_DUPLICATE || var->ops->duplicate == NULL)
+        return rebind(map, var, index, NOOK__UNSET);
+    int rc = var->ops->duplicate(value, &copy, var->user);
+    if (rc < 0)
+        return rc;
+    rc = rebind(map, var, index, copy);
+    nook_value_release(var, copy); /* the map counted its own */
+    return rc;
+}
+
+/* Applies the policies to `map`, going by the bindings of the parent's. */
+static int inherit_all(const struct nook__map *parent, struct nook__map *map)
+{
+    void *value;
+    uint32_t index = 0;
+    int rc = 0;
+    if (parent->root->special == 0)
+        return 0;
+    while (rc == 0 && (index = nook__map_next(parent, index + 1, &value)) != 0) {
+        nook_var *var = nook__var_at(index);
+        if (nook__var_special(var))
+            rc = inherit_one(map, var, index, value);
+    }
+    return rc;
+}
+
+int nook_context_inherit(nook_context **out)
+{
+    if (out == NULL)
+        return NOOK_EINVAL;
+    nook_context *current = nook__current_get();
+    if (current == NULL)
+        return nook_context_new(out);
+    struct nook__map parent;
+    snapshot(current, &parent);
+    struct nook__map map = parent;
+    nook__map_ref(&map);
+    int rc = inherit_all(&parent, &map);
+    if (rc == 0)
+        rc = make(out, map);
+    if (rc < 0)
+        nook__map_unref(map);
+    nook__map_unref(parent);
+    return rc;
+}
+
+/* --- the chain ------------------------------------------------------------ */
+
+int nook_context_enter(nook_context *context)
+{
+    uint32_t no = 0;
+    if (context == NULL)
+        return NOOK_EINVAL;
+    if (!atomic_compare_exchange_strong_explicit(&context->entered, &no, 1,
+                                                 memory_order_acquire, memory_order_relaxed))
+        return NOOK_EENTERED;
+    nook_context *before = nook__current_get();
+    if (before == NULL && watch_thread_exit() < 0) {
+        atomic_store_explicit(&context->entered, 0, memory_order_release);
+        return NOOK_ENOMEM;
+    }
+    context->prev = before;
+    nook__current_set(nook_context_ref(context));
+    nook__switched(context);
+    return 0;
+}
+
+/* Takes an entered context off the chain: what was below it. Its reference remains. */
+static nook_context *leave(nook_context *context)
+{
+    nook_context *below = context->prev;
+    context->prev = NULL;
+    atomic_store_explicit(&context->entered, 0, memory_order_release);
+    return below;
+}
+
+int nook_context_exit(nook_context *context)
+{
+    if (context == NULL)
+        return NOOK_EINVAL;
+    if (!atomic_load_explicit(&context->entered, memory_order_acquire))
+        return NOOK_ENOTENTERED;
+    if (nook__current_get() != context)
+        return NOOK_ENOTCURRENT;
+    nook_context *below = leave(context);
+    nook__current_set(below);
+    nook__switched(below);
+    nook_context_unref(context);
+    return 0;
+}
+
+int nook_context_run(nook_context *context, int (*fn)(void *arg), void *arg, int *result)
+{
+    if (fn == NULL)
+        return NOOK_EINVAL;
+    int rc = nook_context_enter(context);
+    if (rc < 0)
+        return rc;
+    int value = fn(arg);
+    rc = nook_context_exit(context);
+    if (rc == 0 && result != NULL)
+        *result = value;
+    return rc;
+}
+
+nook_context *nook_state_swap(nook_context *state)
+{
+    nook_context *before = nook__current_get();
+    nook__current_set(state);
+    nook__switched(state);
+    return before;
+}
+
+void nook_state_drop(nook_context *state)
+{
+    while (state != NULL) {
+        int entered = atomic_load_explicit(&state->entered, memory_order_acquire) != 0;
+        nook_context *below = entered ? leave(state) : NULL;
+        nook_context_unref(state);
+        state = below;
+    }
+}
+
+void nook_thread_detach(void)
+{
+    nook_context *chain = nook__current_get();
+    if (chain == NULL)
+        return;
+    (void)pthread_setspecific(key, NULL);
+    nook_state_drop(nook_state_swap(NULL));
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+size_t nook_context_len(nook_context *context)
+{
+    if (context == NULL)
+        return 0;
+    struct nook__map map;
+    snapshot(context, &map);
+    nook__map_unref(map);
+    return map.len;
+}
+
+int nook_context_find(nook_context *context, const nook_var *var, void **value)
+{
+    if (context == NULL || var == NULL || value == NULL)
+        return NOOK_EINVAL;
+    struct nook__map map;
+    snapshot(context, &map);
+    void *found = nook__map_get(map.root, map.height, nook__var_index(var));
+    if (found != NOOK__UNSET) {
+        nook__value_retain(var, found);
+        *value = found;
+    }
+    nook__map_unref(map);
+    return found != NOOK__UNSET ? 0 : NOOK_EUNSET;
+}
+
+int nook_context_contains(nook_context *context, const nook_var *var)
+{
+    if (context == NULL || var == NULL)
+        return 0;
+    struct nook__map map;
+    snapshot(context, &map);
+    void *found = nook__map_get(map.root, map.height, nook__var_index(var));
+    nook__map_unref(map);
+    return found != NOOK__UNSET;
+}
+
+static int values_equal(const nook_var *var, void *a, void *b)
+{
+    if (a == b)
+        return 1;
+    if (b == NOOK__UNSET || var->ops == NULL || var->ops->equal == NULL)
+        return 0;
+    return var->ops->equal(a, b, var->user);
+}
+
+static int maps_equal(const struct nook__map *a, const struct nook__map *b)
+{
+    void *value;
+    uint32_t index = 0;
+    if (a->root == b->root)
+        return 1;
+    if (a->len != b->len)
+        return 0;
+    while ((index = nook__map_next(a, index + 1, &value)) != 0) {
+        void *other = nook__map_get(b->root, b->height, index);
+        int equal = values_equal(nook__var_at(index), value, other);
+        if (equal <= 0)
+            return equal;
+    }
+    return 1;
+}
+
+int nook_context_equal(nook_context *a, nook_context *b)
+{
+    struct nook__map map_a, map_b;
+    if (a == NULL || b == NULL)
+        return NOOK_EINVAL;
+    snapshot(a, &map_a);
+    snapshot(b, &map_b);
+    int equal = maps_equal(&map_a, &map_b);
+    nook__map_unref(map_a);
+    nook__map_unref(map_b);
+    return equal;
+}
+
+int nook_context_iter_open(nook_context_iter *iter, nook_context *context)
+{
+    struct nook__map map = nook__map_empty();
+    if (iter == NULL)
+        return NOOK_EINVAL;
+    if (context != NULL)
+        snapshot(context, &map);
+    *iter = (nook_context_iter){map.root, map.height, 1, map.len};
+    return context != NULL ? 0 : NOOK_EINVAL;
+}
+
+int nook_context_iter_next(nook_context_iter *iter, nook_var **var, void **value)
+{
+    if (iter == NULL || var == NULL || value == NULL)
+        return NOOK_EINVAL;
+    struct nook__map map = {iter->nook__root, iter->nook__height, iter->nook__left};
+    uint32_t index = map.root != NULL ? nook__map_next(&map, iter->nook__next, value) : 0;
+    if (index == 0)
+        return NOOK_EEND;
+    *var = nook__var_at(index);
+    iter->nook__next = index + 1;
+    iter->nook__left--;
+    return 0;
+}
+
+void nook_context_iter_close(nook_context_iter *iter)
+{
+    if (iter == NULL || iter->nook__root == NULL)
+        return;
+    struct nook__map map = {iter->nook__root, iter->nook__height, 0};
+    *iter = (nook_context_iter){NULL, 0, 1, 0};
+    nook__map_unref(map);
+}
+
+int nook_context_count(nook_context_counts *counts)
+{
+    if (counts == NULL)
+        return NOOK_EINVAL;
+#if NOOK_CHECKS
+    counts->contexts = atomic_load(&nook__counts.contexts);
+    counts->nodes = atomic_load(&nook__counts.nodes);
+    counts->vars = atomic_load(&nook__counts.vars);
+    counts->tokens = atomic_load(&nook__counts.tokens);
+    return 0;
+#else
+    return NOOK_ENOTSUP;
+#endif
+}

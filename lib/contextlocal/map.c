@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "map.h"
+#include "count.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct nook__node node;
+
+char nook__unset;
+
+#define TIMES_8(x) x, x, x, x, x, x, x, x
+#define TIMES_32(x) TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
+
+/* Two references each that nobody drops: never changed in place, never freed. */
+node nook__empty[NOOK__HEIGHTS] = {
+    {2, 0, 0, 0, {TIMES_32(NOOK__UNSET)}},
+    {2, 0, 0, 0, {TIMES_32(&nook__empty[0])}},
+    {2, 0, 0, 0, {TIMES_32(&nook__empty[1])}},
+    {2, 0, 0, 0, {TIMES_32(&nook__empty[2])}},
+};
+
+static int is_empty(const node *n)
+{
+    return n >= nook__empty && n < nook__empty + NOOK__HEIGHTS;
+}
+
+static uint32_t place_of(uint32_t index, uint32_t height)
+{
+    return (index >> (NOOK__BITS * height)) % NOOK__WIDTH;
+}
+
+/* --- references ---------------------------------------------------------- */
+
+static void node_ref(node *n)
+{
+    if (!is_empty(n))
+        atomic_fetch_add_explicit(&n->refs, 1, memory_order_relaxed);
+}
+
+void nook__binding_retain(uint32_t index, void *value)
+{
+    nook_var *var = nook__var_at(index);
+    nook_var_ref(var);
+    nook__value_retain(var, value);
+}
+
+void nook__binding_release(uint32_t index, void *value)
+{
+    nook_var *var = nook__var_at(index);
+    nook_value_release(var, value);
+    nook_var_unref(var);
+}
+
+static void node_unref(node *n, uint32_t height, uint32_t base);
+
+/* `base` is the number of the node's first slot. */
+static void node_free(node *n, uint32_t height, uint32_t base)
+{
+    for (uint32_t left = n->counted; left != 0; left &= left - 1) {
+        uint32_t place = (uint32_t)__builtin_ctz(left);
+        uint32_t index = base + (place << (NOOK__BITS * height));
+        if (height == 0)
+            nook__binding_release(index, n->slot[place]);
+        else
+            node_unref(n->slot[place], height - 1, index);
+    }
+    free(n);
+    NOOK__COUNT(nodes, -1);
+}
+
+static void node_unref(node *n, uint32_t height, uint32_t base)
+{
+    if (is_empty(n))
+        return;
+    /* The last holder needs no locked instruction: nobody else can count. */
+    if (atomic_load_explicit(&n->refs, memory_order_acquire) == 1 ||
+        atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1)
+        node_free(n, height, base);
+}
+
+void nook__map_ref(const struct nook__map *map)
+{
+    node_ref(map->root);
+}
+
+void nook__map_unref(struct nook__map map)
+{
+    node_unref(map.root, map.height, 0);
+}
+
+/* --- changing in place ---------------------------------------------------- */
+
+static int unshared(node *n)
+{
+    return atomic_load_explicit(&n->refs, memory_order_acquire) == 1;
+}
+
+static void mark(uint32_t *mask, uint32_t place, int on)
+{
+    *mask = (*mask & ~(1u << place)) | ((uint32_t)(on != 0) << place);
+}
+
+static void mark_binding(node *leaf, uint32_t place, const nook_var *var, int present)
+{
+    mark(&leaf->present, place, present);
+    mark(&leaf->counted, place, present && nook__var_counted(var));
+    mark(&leaf->special, place, present && nook__var_special(var));
+}
+
+int nook__map_put(struct nook__map *map, const nook_var *var, uint32_t index, void *value,
+                  void **old)
+{
+    if ((index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH)
+        return 0;
+    node *n = map->root;
+    node *path[NOOK__HEIGHTS] = {n};
+    for (uint32_t h = map->height; h != 0; h--) {
+        if (!unshared(n))
+            return 0;
+        n = n->slot[place_of(index, h)];
+        path[map->height - h + 1] = n;
+    }
+    if (!unshared(n))
+        return 0;
+    uint32_t place = index % NOOK__WIDTH;
+    *old = n->slot[place];
+    n->slot[place] = value;
+    if ((value == NOOK__UNSET) == (*old == NOOK__UNSET))
+        return 1;
+    mark_binding(n, place, var, value != NOOK__UNSET);
+    map->len += value != NOOK__UNSET ? 1u : -1u;
+    /* A bit too many above only makes inheriting look; one too few would leak. */
+    for (uint32_t h = map->height; n->special != 0 && h != 0; h--)
+        path[map->height - h]->special |= 1u << place_of(index, h);
+    return 1;
+}
+
+/* --- making a changed copy ------------------------------------------------ */
+
+static node *node_alloc(void)
+{
+    node *n = malloc(sizeof *n);
+    if (n != NULL)
+        NOOK__COUNT(nodes, 1);
+    return n;
+}
+
+/* Counts what a copy of n holds, but for one place, which gets something else. */
+static void hold_others(const node *n, uint32_t height, uint32_t base, uint32_t except)
+{
+    for (uint32_t left = n->counted & ~(1u << except); left != 0; left &= left - 1) {
+        uint32_t place = (uint32_t)__builtin_ctz(left);
+        if (height == 0)
+            nook__binding_retain(base + place, n->slot[place]);
+        else
+            node_ref(n->slot[place]);
+    }
+}
+
+/* A copy of n with `item` at the place, whose reference moves in; NULL: out of memory. */
+static node *node_copy(const node *n, uint32_t height, uint32_t base, uint32_t place,
+                       void *item)
+{
+    node *copy = node_alloc();
+    if (copy == NULL)
+        return NULL;
+    atomic_init(&copy->refs, 1);
+    copy->present = n->present;
+    copy->counted = n->counted;
+    copy->special = n->special;
+    memcpy(copy->slot, n->slot, sizeof copy->slot);
+    copy->slot[place] = item;
+    hold_others(n, height, base, place);
+    return copy;
+}
+
+static node *leaf_with(const node *n, const nook_var *var, uint32_t index, void *value)
+{
+    uint32_t place = index % NOOK__WIDTH;
+    int present = value != NOOK__UNSET;
+    if (!present && (n->present & ~(1u << place)) == 0)
+        return &nook__empty[0];
+    node *copy = node_copy(n, 0, index - place, place, value);
+    if (copy == NULL)
+        return NULL;
+    mark_binding(copy, place, var, present);
+    if (present)
+        nook__binding_retain(index, value);
+    return copy;
+}
+
+static node *node_with(const node *n, uint32_t height, const nook_var *var, uint32_t index,
+                       void *value)
+{
+    if (height == 0)
+        return leaf_with(n, var, index, value);
+    uint32_t place = place_of(index, height);
+    uint32_t base = index >> (NOOK__BITS * (height + 1)) << (NOOK__BITS * (height + 1));
+    node *child = node_with(n->slot[place], height - 1, var, index, value);
+    if (child == NULL)
+        return NULL;
+    if (is_empty(child) && (n->present & ~(1u << place)) == 0)
+        return &nook__empty[height];
+    node *copy = node_copy(n, height, base, place, child);
+    if (copy == NULL) {
+        node_unref(child, height - 1, base + (place << (NOOK__BITS * height)));
+        return NULL;
+    }
+    mark(&copy->present, place, !is_empty(child));
+    mark(&copy->counted, place, !is_empty(child));
+    mark(&copy->special, place, child->special != 0);
+    return copy;
+}
+
+/* A root one level higher, holding the old one at place 0; NULL: out of memory. */
+static node *raise_root(node *root, uint32_t height)
+{
+    if (is_empty(root))
+        return &nook__empty[height + 1];
+    node *higher = node_copy(&nook__empty[height + 1], height + 1, 0, 0, root);
+    if (higher == NULL)
+        return NULL;
+    node_ref(root);
+    higher->present = higher->counted = 1;
+    higher->special = root->special != 0;
+    return higher;
+}
+
+/* *out is the same map, high enough for the number, with a reference of its own. */
+static int map_raised(const struct nook__map *map, uint32_t index, struct nook__map *out)
+{
+    *out = *map;
+    nook__map_ref(out);
+    while ((index >> (NOOK__BITS * out->height)) >= NOOK__WIDTH) {
+        node *higher = raise_root(out->root, out->height);
+        nook__map_unref(*out);
+        if (higher == NULL)
+            return NOOK_ENOMEM;
+        out->root = higher;
+        out->height++;
+    }
+    return 0;
+}
+
+int nook__map_with(const struct nook__map *map, const nook_var *var, uint32_t index,
+                   void *value, struct nook__map *out)
+{
+    struct nook__map high;
+    int rc = map_raised(map, index, &high);
+    if (rc < 0)
+        return rc;
+    int was = nook__map_get(high.root, high.height, index) != NOOK__UNSET;
+    *out = high;
+    out->root = node_with(high.root, high.height, var, index, value);
+    out->len += (uint32_t)(value != NOOK__UNSET) - (uint32_t)was;
+    nook__map_unref(high);
+    return out->root != NULL ? 0 : NOOK_ENOMEM;
+}
+
+/* --- reading -------------------------------------------------------------- */
+
+uint32_t nook__map_next(const struct nook__map *map, uint32_t from, void **value)
+{
+    uint32_t end = NOOK__WIDTH << (NOOK__BITS * map->height);
+    while (from < end) {
+        const node *n = map->root;
+        uint32_t h = map->height;
+        while (h != 0 && !is_empty(n))
+            n = n->slot[place_of(from, h--)];
+        /* h is the level of n: below an empty child there is nothing to visit. */
+        uint32_t left = is_empty(n) ? 0 : n->present >> (from % NOOK__WIDTH);
+        if (left != 0) {
+            from += (uint32_t)__builtin_ctz(left);
+            *value = n->slot[from % NOOK__WIDTH];
+            return from;
+        }
+        uint32_t span = NOOK__BITS * (h + 1);
+        from = ((from >> span) + 1) << span;
+    }
+    return 0;
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Get, set, reset.
+ *
+ * A live token owns one reference to its variable and, if there was one, to the
+ * old value. It remembers its context by a number that is never reused, so it
+ * needs no reference to it, and a dead context is simply a wrong one.
+ */
+#include "context.h"
+#include "count.h"
+
+#include <string.h>
+
+enum token_state { NO_TOKEN = 0, LIVE = 0x746f6b31, USED = 0x746f6b32 };
+
+int nook_var_get(const nook_var *var, void **value)
+{
+    if (__builtin_expect(var == NULL || value == NULL, 0))
+        return NOOK_EINVAL;
+    nook_context *context = nook__current_get();
+    if (context != NULL) {
+        void *found =
+            nook__map_get(context->map.root, context->map.height, nook__var_index(var));
+        if (found != NOOK__UNSET) {
+            *value = found;
+            return 0;
+        }
+    }
+    if (!var->has_default)
+        return NOOK_EUNSET;
+    *value = var->default_value;
+    return 0;
+}
+
+void *nook_var_get_or(const nook_var *var, void *fallback)
+{
+    nook_context *context = nook__current_get();
+    if (context == NULL)
+        return fallback;
+    void *found = nook__map_get(context->map.root, context->map.height, nook__var_index(var));
+    return found != NOOK__UNSET ? found : fallback;
+}
+
+/* The token takes over the old value; the variable's reference is one that the
+ * old binding leaves behind, or a new one where there was no binding. */
+static void token_fill(nook_token *token, nook_var *var, uint64_t context, void *old)
+{
+    token->nook__var = var;
+    token->nook__context = context;
+    token->nook__has_old = old != NOOK__UNSET;
+    token->nook__old = old != NOOK__UNSET ? old : NULL;
+    token->nook__state = LIVE;
+    if (!token->nook__has_old)
+        nook_var_ref(var);
+    NOOK__COUNT(tokens, 1);
+}
+
+int nook_var_set(nook_var *var, void *value, nook_token *token)
+{
+    nook_context *context;
+    uint32_t index;
+    void *old;
+    if (token != NULL)
+        memset(token, 0, sizeof *token);
+    if (var == NULL)
+        return NOOK_EINVAL;
+    int rc = nook__var_number(var, &index);
+    if (rc == 0)
+        rc = nook__context_require(&context);
+    if (rc < 0)
+        return rc;
+    nook__binding_retain(index, value);
+    /* A retain callback may have switched, even dropped, contexts: hold this one. */
+    nook_context_ref(context);
+    uint64_t id = context->id;
+    rc = nook__context_exchange(context, var, index, value, &old);
+    if (rc < 0)
+        nook__binding_release(index, value);
+    else if (token != NULL)
+        token_fill(token, var, id, old);
+    else if (old != NOOK__UNSET)
+        nook__binding_release(index, old);
+    nook_context_unref(context);
+    return rc;
+}
+
+static int token_check(const nook_var *var, const nook_token *token)
+{
+    if (var == NULL || token == NULL)
+        return NOOK_EINVAL;
+    if (token->nook__state == USED)
+        return NOOK_EUSED;
+    if (token->nook__state != LIVE)
+        return NOOK_ENOTOKEN;
+    if (token->nook__var != var)
+        return NOOK_EWRONGVAR;
+    nook_context *context = nook__current_get();
+    if (context == NULL || context->id != token->nook__context)
+        return NOOK_EWRONGCONTEXT;
+    return 0;
+}
+
+int nook_var_reset(nook_var *var, nook_token *token)
+{
+    int rc = token_check(var, token);
+    if (rc < 0)
+        return rc;
+    nook_context *context = nook_context_ref(nook__current_get());
+    uint32_t index = nook__var_index(var);
+    void *restored = token->nook__has_old ? token->nook__old : NOOK__UNSET;
+    void *replaced;
+    /* Used before the map changes: a callback that resets again must fail [T7]. */
+    token->nook__state = USED;
+    rc = nook__context_exchange(context, var, index, restored, &replaced);
+    if (rc < 0) {
+        token->nook__state = LIVE;
+        nook_context_unref(context);
+        return rc;
+    }
+    NOOK__COUNT(tokens, -1);
+    if (replaced != NOOK__UNSET)
+        nook__binding_release(index, replaced);
+    if (!token->nook__has_old)
+        nook_var_unref(var);
+    nook_context_unref(context);
+    return 0;
+}
+
+void nook_token_drop(nook_token *token)
+{
+    if (token == NULL || token->nook__state != LIVE)
+        return;
+    token->nook__state = USED;
+    NOOK__COUNT(tokens, -1);
+    if (token->nook__has_old)
+        nook_value_release(token->nook__var, token->nook__old);
+    nook_var_unref(token->nook__var);
+}
+
+nook_var *nook_token_var(const nook_token *token)
+{
+    return token != NULL && token->nook__state == LIVE ? token->nook__var : NULL;
+}
+
+int nook_token_old(const nook_token *token, void **value)
+{
+    if (token == NULL || value == NULL)
+        return NOOK_EINVAL;
+    if (token->nook__state != LIVE)
+        return token->nook__state == USED ? NOOK_EUSED : NOOK_ENOTOKEN;
+    if (!token->nook__has_old)
+        return NOOK_EUNSET;
+    *value = token->nook__old;
+    return 0;
+}
+
+int nook_token_used(const nook_token *token)
+{
+    return token != NULL && token->nook__state == USED;
+}
+
+nook_token nook_var_scoped(nook_var *var, void *value)
+{
+    nook_token token;
+    /* A failed set leaves no token, and leaving no token does nothing. */
+    (void)nook_var_set(var, value, &token);
+    return token;
+}
+
+void nook_token_leave(nook_token *token)
+{
+    if (token != NULL && token->nook__state == LIVE &&
+        nook_var_reset(token->nook__var, token) < 0)
+        nook_token_drop(token);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef NOOK__VAR_H
+#define NOOK__VAR_H
+
+#include <nook/context.h>
+
+/* Each bound variable has a number below this; 0 is nobody's. */
+#define NOOK__VAR_LIMIT (1u << 20)
+
+/* The variable's number, given at its first set. NOOK_ENOMEM, NOOK_EAGAIN. */
+int nook__var_number(nook_var *var, uint32_t *index);
+
+/* The variable of a number that a map binds: such a number cannot be reused. */
+nook_var *nook__var_at(uint32_t index);
+
+static inline uint32_t nook__var_index(const nook_var *var)
+{
+    return __atomic_load_n(&var->nook__index, __ATOMIC_ACQUIRE);
+}
+
+static inline void nook__value_retain(const nook_var *var, void *value)
+{
+    if (var->ops != NULL && var->ops->retain != NULL)
+        var->ops->retain(value, var->user);
+}
+
+/* Does a binding of this variable hold anything? */
+static inline int nook__var_counted(const nook_var *var)
+{
+    return var->created ||
+           (var->ops != NULL && (var->ops->retain != NULL || var->ops->release != NULL));
+}
+
+/* Does inheriting treat it otherwise than copying? */
+static inline int nook__var_special(const nook_var *var)
+{
+    return var->ops != NULL && var->ops->inherit != NOOK_INHERIT_COPY;
+}
+
+#endif
