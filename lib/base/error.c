@@ -6,8 +6,8 @@ const char *nook_err_name(int code)
     switch (code) {
     case 0:
         return "0";
-#define NAME(name, value, sentence)                                                            \
-    case name:                                                                                 \
+#define NAME(name, value, sentence) \
+    case name:                      \
         return #name;
         NOOK_ERRORS(NAME)
 #undef NAME
@@ -21,8 +21,8 @@ const char *nook_strerror(int code)
     switch (code) {
     case 0:
         return "no error";
-#define SENTENCE(name, value, sentence)                                                        \
-    case name:                                                                                 \
+#define SENTENCE(name, value, sentence) \
+    case name:                          \
         return sentence;
         NOOK_ERRORS(SENTENCE)
 #undef SENTENCE

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Live objects, counted only where NOOK_CHECKS asks for it: a shared counter is a locked add. */
+/* Live objects, counted only where NOOK_CHECKS asks: a shared counter is a locked add. */
 #ifndef NOOK__COUNT_H
 #define NOOK__COUNT_H
 
@@ -15,7 +15,7 @@ struct nook__counts {
 extern struct nook__counts nook__counts;
 
 #if NOOK_CHECKS
-#define NOOK__COUNT(what, n)                                                                   \
+#define NOOK__COUNT(what, n) \
     atomic_fetch_add_explicit(&nook__counts.what, (n), memory_order_relaxed)
 #else
 #define NOOK__COUNT(what, n) ((void)0)

@@ -5,11 +5,11 @@
 static NOOK_VAR_DEFINE(user);
 static NOOK_VAR_DEFINE(other);
 
-static char alice[] = "alice", bob[] = "bob", carol[] = "carol";
+static char alice[] = "alice", bob[] = "bob", carol[] = "carol", unset[] = "unset";
 
 static void *get(nook_var *var)
 {
-    return nook_var_get_or(var, "unset");
+    return nook_var_get_or(var, unset);
 }
 
 /* --- V: variables --------------------------------------------------------- */
@@ -199,7 +199,7 @@ static void V17_never_a_stale_value(void **state)
     for (int i = 0; i < 3; i++) {
         assert_ptr_equal(get(&user), alice);
         assert_int_equal(nook_context_enter(context), 0);
-        assert_ptr_equal(get(&user), i == 0 ? (void *)"unset" : bob);
+        assert_ptr_equal(get(&user), i == 0 ? unset : bob);
         assert_int_equal(nook_var_set(&user, bob, NULL), 0);
         assert_ptr_equal(get(&user), bob);
         assert_int_equal(nook_context_exit(context), 0);
@@ -301,8 +301,8 @@ static void T9_T11_what_no_set_made_is_no_token(void **state)
 static void T10_a_token_keeps_variable_and_old_value(void **state)
 {
     struct counted a = {0}, b = {0};
-    nook_var_options options = {.ops = &counted_ops, .user = &finalised,
-                                .finalise = count_finalised};
+    nook_var_options options = {
+        .ops = &counted_ops, .user = &finalised, .finalise = count_finalised};
     nook_var *var;
     nook_token token;
     void *old;
@@ -335,10 +335,11 @@ static void T13_T14_scopes_undo_themselves_on_every_way_out(void **state)
             continue;
     }
     assert_ptr_equal(get(&user), alice);
-    NOOK_WITH (&user, carol) {
+    NOOK_WITH(&user, carol)
+    {
         assert_ptr_equal(get(&user), carol);
-        NOOK_WITH (&other, bob)
-            assert_ptr_equal(get(&other), bob);
+        NOOK_WITH(&other, bob)
+        assert_ptr_equal(get(&other), bob);
         break;
     }
     assert_ptr_equal(get(&user), alice);
@@ -349,7 +350,8 @@ static void T15_one_reset_undoes_several_sets(void **state)
 {
     (void)state;
     assert_int_equal(nook_var_set(&user, alice, NULL), 0);
-    NOOK_WITH (&user, bob) {
+    NOOK_WITH(&user, bob)
+    {
         assert_int_equal(nook_var_set(&user, carol, NULL), 0);
         assert_int_equal(nook_var_set(&user, NULL, NULL), 0);
     }
@@ -368,8 +370,8 @@ static void T16_T17_a_scope_may_reset_its_token_or_another(void **state)
         assert_int_equal(nook_var_reset(&user, &mine), NOOK_EUSED);
     }
     assert_ptr_equal(get(&user), alice);
-    NOOK_WITH (&user, bob)
-        assert_int_equal(nook_var_reset(&user, &outer), 0);
+    NOOK_WITH(&user, bob)
+    assert_int_equal(nook_var_reset(&user, &outer), 0);
     assert_ptr_equal(get(&user), alice); /* the scope restores its own old value [T8] */
 }
 

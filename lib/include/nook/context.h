@@ -83,9 +83,9 @@ struct nook_var {
  * It lives as long as the program (a plug-in must not be unloaded while a
  * context binds its variables). nook never retains or releases its default.
  */
-#define NOOK_VAR_INIT(name, ops, has_default, default_value)                                   \
-    {                                                                                          \
-        (name), (ops), NULL, (default_value), NULL, (has_default), 0, 0, 0                     \
+#define NOOK_VAR_INIT(name, ops, has_default, default_value)               \
+    {                                                                      \
+        (name), (ops), NULL, (default_value), NULL, (has_default), 0, 0, 0 \
     }
 #define NOOK_VAR_DEFINE(id) nook_var id = NOOK_VAR_INIT(#id, NULL, 0, NULL)
 
@@ -195,14 +195,17 @@ NOOK_API int nook_token_used(const nook_token *token);
  * among them (not longjmp). If the set fails, nothing is bound and nothing is
  * undone; a program that wants to know calls nook_var_set itself.
  */
-#define NOOK_SCOPED_SET(var, value)                                                            \
-    nook_token NOOK__NAME(nook__scope_, __LINE__) __attribute__((cleanup(nook_token_leave))) = \
-        nook_var_scoped((var), (value))
-#define NOOK_WITH(var, value)                                                                  \
-    for (nook_token nook__with __attribute__((cleanup(nook_token_leave))) =                    \
-                        nook_var_scoped((var), (value)),                                       \
-                    *nook__once = &nook__with;                                                 \
-         nook__once; nook__once = NULL)
+#define NOOK_SCOPED_SET(var, value)               \
+    nook_token NOOK__NAME(nook__scope_, __LINE__) \
+        __attribute__((cleanup(nook_token_leave), unused)) = nook_var_scoped((var), (value))
+#define NOOK_WITH(var, value) \
+    NOOK__WITH(var, value, NOOK__NAME(nook__with_, __LINE__), NOOK__NAME(nook__once_, __LINE__))
+/* Named after the line, so that one inside another shadows nothing. */
+#define NOOK__WITH(var, value, token, once)                                                    \
+    for (nook_token token                                                                      \
+         __attribute__((cleanup(nook_token_leave), unused)) = nook_var_scoped((var), (value)), \
+                                                   *once = &token;                             \
+         once; once = NULL)
 #define NOOK__NAME(a, b) NOOK__NAME2(a, b)
 #define NOOK__NAME2(a, b) a##b
 
@@ -334,7 +337,7 @@ NOOK_API void nook_context_iter_close(nook_context_iter *iter);
  */
 NOOK_API nook_context *nook_state_swap(nook_context *state);
 
-/* Leaves what the chain has entered and gives up its base. For a coroutine that ends or dies. */
+/* Leaves what the chain has entered, gives up its base. For a coroutine that ends or dies. */
 NOOK_API void nook_state_drop(nook_context *state);
 
 /*

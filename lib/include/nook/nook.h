@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* Everything of nook's, for a program that does not want to choose. */
+#ifndef NOOK_NOOK_H
+#define NOOK_NOOK_H
+
+#include <nook/context.h>
+#include <nook/error.h>
+#include <nook/export.h>
+#include <nook/identity.h>
+#include <nook/local.h>
+#include <nook/request.h>
+#include <nook/schedule.h>
+#include <nook/task.h>
+
+#endif

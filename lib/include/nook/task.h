@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Green tasks: stackful coroutines that run inside worker threads.
+ *
+ * A worker is a pthread that runs tasks, one at a time. A task has a stack and
+ * a current context of its own. It parks where it waits; another task runs
+ * there meanwhile. A task that has started stays on its worker unless its
+ * options allow it to migrate, because C code and C libraries keep the
+ * addresses of thread-locals across calls.
+ *
+ * The words and the rules are asyncio's; what a task, a callback or a job finds
+ * in its context is asyncio's table [A1-A39].
+ *
+ * Waits. Every function that may park says so. A park ends with 0, or with
+ * NOOK_ECANCELED where the task was cancelled meanwhile. Called outside a task,
+ * such a function answers NOOK_ENOTASK. Times are nanoseconds on the run's
+ * clock: CLOCK_MONOTONIC, or the virtual clock of a schedule.
+ */
+#ifndef NOOK_TASK_H
+#define NOOK_TASK_H
+
+#include <nook/context.h>
+#include <nook/error.h>
+#include <nook/export.h>
+#include <stddef.h>
+#include <stdint.h>
+
+NOOK_BEGIN_DECLS
+
+/* A task: counted, opaque. */
+typedef struct nook_task nook_task;
+
+/* A task's function. What it returns is the task's result. */
+typedef int (*nook_task_fn)(void *arg);
+
+/* --- a run ---------------------------------------------------------------- */
+
+/*
+ * Called round every switch, on the worker, outside any task's stack, with the
+ * task that leaves (out), comes (in) or has ended (end). For state that libc
+ * keeps per thread, such as uselocale(). May not park. Members may be NULL.
+ */
+typedef struct nook_task_hooks {
+    void (*out)(nook_task *task, void *user);
+    void (*in)(nook_task *task, void *user);
+    void (*end)(nook_task *task, void *user);
+    void *user;
+} nook_task_hooks;
+
+typedef struct nook_run_options {
+    unsigned workers;  /* threads that run tasks, the caller among them; 0: 1 */
+    int migrate;       /* 1: tasks may resume on another worker, unless they say otherwise */
+    size_t stack_size; /* usable bytes of a task's stack; 0: 64 KiB; at least 16 KiB */
+    int save_errno;    /* 1: errno belongs to the task, not to the worker */
+    const nook_task_hooks *hooks; /* copied */
+    const char *name;             /* of the main task; copied; NULL: "main" */
+} nook_run_options;
+
+/*
+ * asyncio.run: makes the workers (the calling thread is the first of them), runs
+ * main(arg) as a task in a copy of the caller's context [A13], and returns when
+ * that task has ended, every other task was cancelled and has ended too, and
+ * the workers are gone. *result (may be NULL) gets what main returned.
+ * From any thread that is not running a task. options may be NULL.
+ * NOOK_EINVAL: main is NULL, or an option is out of range. NOOK_EBUSY: a task is
+ * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
+ * NOOK_EDEADLK: every task was parked for good; each of them was cancelled, and
+ * *result is what main made of that.
+ */
+NOOK_API int nook_run(nook_task_fn main, void *arg, const nook_run_options *options,
+                      int *result);
+
+/* --- tasks ---------------------------------------------------------------- */
+
+/* The context in which a task starts. */
+typedef enum nook_start {
+    NOOK_START_COPY =
+        0,            /* a copy of the creator's, taken now, by each variable's policy [A2] */
+    NOOK_START_EMPTY, /* an empty one [G2] */
+    NOOK_START_SHARE, /* the creator's own object: each sees the other's sets [G3] */
+} nook_start;
+
+typedef struct nook_task_options {
+    const char *name; /* copied (31 bytes at most are kept); NULL: "task-<id>" */
+    nook_start start;
+    nook_context *context; /* used as it is, not copied, instead of start [A3] */
+    size_t stack_size;     /* 0: the run's */
+    unsigned worker;       /* start on this worker, from 1; 0: any */
+    int migrate;           /* 0: as the run says; 1: may migrate; -1: stays */
+} nook_task_options;
+
+/*
+ * asyncio.create_task: makes a task that will run fn(arg), and captures its
+ * context now. It starts after the caller parks, or on another worker at once.
+ * *out (may be NULL: nobody joins it) is one reference. A context given by
+ * `context` or shared may serve several tasks: those never run at the same time
+ * [A4, D3], and a task does not hold it entered [A26]. From a task.
+ * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range.
+ * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending. Or what a
+ * variable's `duplicate` returned.
+ */
+NOOK_API int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
+                             const nook_task_options *options);
+
+/* One reference more (returns task) or less. NULL is ignored. Any thread. */
+NOOK_API nook_task *nook_task_ref(nook_task *task);
+NOOK_API void nook_task_unref(nook_task *task);
+
+/*
+ * Waits until the task has ended; *result (may be NULL) gets what its function
+ * returned. Does not give up the caller's reference. May park. A cancel of the
+ * waiting task goes to the awaited one first, as asyncio's await does.
+ * NOOK_ECANCELED: the waiting task was cancelled. NOOK_EINVAL: NULL.
+ * NOOK_EDEADLK: a task waits for itself. NOOK_ENOTASK.
+ */
+NOOK_API int nook_task_join(nook_task *task, int *result);
+
+/*
+ * asyncio.gather over tasks: waits until all have ended, and wakes the caller
+ * once. results (may be NULL) gets n results. An error of one does not touch
+ * the others. A cancel of the waiting task cancels all of them. May park.
+ * Errors as for join.
+ */
+NOOK_API int nook_gather(nook_task *const *tasks, size_t n, int *results);
+
+/* 1 once the task's function has returned, else 0. Any thread. */
+NOOK_API int nook_task_done(const nook_task *task);
+
+/* What the function returned. NOOK_EAGAIN: it has not. NOOK_EINVAL: NULL. Any thread. */
+NOOK_API NOOK_NODISCARD int nook_task_result(const nook_task *task, int *result);
+
+/* The task that runs here, borrowed; NULL outside one. Never parks. */
+NOOK_API nook_task *nook_task_current(void);
+
+/* The task's name and its number: 1 for main, never reused in a process's run. */
+NOOK_API const char *nook_task_name(const nook_task *task);
+NOOK_API uint64_t nook_task_id(const nook_task *task);
+
+/*
+ * The number of the worker that runs here, from 1; 0 on other threads. In a
+ * schedule, of the virtual worker.
+ */
+NOOK_API unsigned nook_worker_index(void);
+
+/*
+ * The context that the task was given, the very object [A33], retained: give it
+ * back with nook_context_unref. NULL for a task that has ended. Any thread.
+ */
+NOOK_API nook_context *nook_task_context(nook_task *task);
+
+/*
+ * Calls fn(user) when the calling task ends, on its stack and in its context,
+ * last registered first, before anybody who joins it wakes. fn may not park.
+ * NOOK_ENOTASK. NOOK_EINVAL: fn is NULL. NOOK_ENOMEM.
+ */
+NOOK_API int nook_task_at_end(void (*fn)(void *user), void *user);
+
+/* --- parking -------------------------------------------------------------- */
+
+/* Lets every other task that is ready here run first. Parks. NOOK_ECANCELED, NOOK_ENOTASK. */
+NOOK_API int nook_yield(void);
+
+/* The run's clock, in nanoseconds. CLOCK_MONOTONIC outside a task. Never parks. */
+NOOK_API uint64_t nook_now(void);
+
+/* Parks for at least `ns` nanoseconds; 0 yields. NOOK_ECANCELED, NOOK_ENOTASK. */
+NOOK_API int nook_sleep(uint64_t ns);
+
+#define NOOK_READABLE 1u
+#define NOOK_WRITABLE 2u
+
+/*
+ * Parks until the descriptor is ready for one of `events`; *ready (may be NULL)
+ * gets which; an error or a hang-up counts as ready for all that was asked.
+ * One waiter for each descriptor and direction.
+ * NOOK_EINVAL: events is empty or has other bits. NOOK_EBUSY: another task waits
+ * for the same. A negative errno of the poller, such as -EBADF or -EPERM.
+ * NOOK_ENOMEM, NOOK_ECANCELED, NOOK_ENOTASK.
+ */
+NOOK_API int nook_wait_fd(int fd, unsigned events, unsigned *ready);
+
+/*
+ * Resumes the calling task on worker `worker`, from 1. Everything that the task
+ * took from a thread-local before is the old worker's afterwards. Parks.
+ * NOOK_EINVAL: no such worker. NOOK_ENOTSUP: the task may not migrate, or shares
+ * its context. NOOK_ECANCELED, NOOK_ENOTASK.
+ */
+NOOK_API int nook_task_migrate(unsigned worker);
+
+/* --- cancellation and deadlines -------------------------------------------- */
+
+/*
+ * Asks the task to stop: its current or next park answers NOOK_ECANCELED, once
+ * for each request [A28]; the task may clean up, and may go on. A task that has
+ * not started never runs; its result is NOOK_ECANCELED. No effect on a task that
+ * has ended. From a task of the same run. NOOK_EINVAL: NULL. NOOK_ENOTASK.
+ */
+NOOK_API int nook_task_cancel(nook_task *task);
+
+/* Takes one request back; returns how many remain. Task.uncancel. */
+NOOK_API unsigned nook_task_uncancel(nook_task *task);
+
+/* How many requests there are. Task.cancelling. Any thread of the run. */
+NOOK_API unsigned nook_task_cancelling(const nook_task *task);
+
+/*
+ * asyncio.timeout, as a scope in the calling task; it lives in the caller's
+ * storage, and scopes nest. When the time has come the task is cancelled, and
+ * the exit turns that into NOOK_ETIMEDOUT. Members are private.
+ */
+typedef struct nook_deadline {
+    void *nook__task;
+    struct nook_deadline *nook__outer;
+    uint64_t nook__when;
+    uint64_t nook__timer[6];
+    unsigned nook__state;
+    unsigned nook__cancelling;
+} nook_deadline;
+
+/* From now on, for `ns` nanoseconds. NOOK_EINVAL, NOOK_ENOTASK, NOOK_ENOMEM. */
+NOOK_API int nook_deadline_enter(nook_deadline *deadline, uint64_t ns);
+
+/* Moves an entered one to `ns` from now. NOOK_EINVAL: not entered, or it has passed.
+ * NOOK_ENOMEM. */
+NOOK_API int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns);
+
+/* 1 where the time came inside the scope, else 0. */
+NOOK_API int nook_deadline_expired(const nook_deadline *deadline);
+
+/*
+ * Ends the scope: 0; NOOK_ETIMEDOUT where the time came and nobody else has
+ * asked to cancel the task since the scope began; NOOK_ECANCELED where both.
+ * Does not park. NOOK_EINVAL: not entered, or an inner scope is still entered.
+ */
+NOOK_API int nook_deadline_exit(nook_deadline *deadline);
+
+/* --- callbacks ------------------------------------------------------------ */
+
+/*
+ * A callback that will run on a worker, outside any task, in the context that it
+ * captured. It may not park. A handle is counted; what it captured goes when it
+ * has run for the last time or is cancelled, not when the handle goes [D7].
+ */
+typedef struct nook_handle nook_handle;
+typedef void (*nook_callback_fn)(void *arg);
+
+/*
+ * call_soon, call_later: run fn(arg) once, on the calling worker, after the task
+ * parks, or `ns` later. The context is a copy of the caller's, taken now [A16],
+ * or `context` itself where it is not NULL [A17]. *out (may be NULL) is one
+ * reference. From a task or a callback.
+ * NOOK_EINVAL: fn is NULL. NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is
+ * ending. Or what a `duplicate` returned.
+ */
+NOOK_API int nook_call_soon(nook_handle **out, nook_callback_fn fn, void *arg,
+                            nook_context *context);
+NOOK_API int nook_call_later(nook_handle **out, uint64_t ns, nook_callback_fn fn, void *arg,
+                             nook_context *context);
+
+/*
+ * add_done_callback: fn(arg) once the task has ended, or soon where it has, in a
+ * copy of the context of the one who registers it, taken now [A18, A19].
+ */
+NOOK_API int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn,
+                               void *arg, nook_context *context);
+
+/*
+ * add_reader, add_writer: fn(arg) each time that the descriptor is ready, always
+ * in the one context captured here: what it sets stays for the next time [A20].
+ * Until the handle is cancelled, or the run ends. Errors also as nook_wait_fd.
+ */
+NOOK_API int nook_on_fd(nook_handle **out, int fd, unsigned events, nook_callback_fn fn,
+                        void *arg, nook_context *context);
+
+/*
+ * No further call; drops the captured context now [D7]. From the run that made
+ * it. Harmless on a handle that has run or was cancelled. NOOK_EINVAL: NULL.
+ */
+NOOK_API int nook_handle_cancel(nook_handle *handle);
+
+/* One reference less. NULL is ignored. Any thread. */
+NOOK_API void nook_handle_unref(nook_handle *handle);
+
+/* --- other threads -------------------------------------------------------- */
+
+/*
+ * asyncio.to_thread: runs fn(arg) on a thread of the run's pool in a copy of the
+ * caller's context; what it sets stays there [A21]. *result (may be NULL) gets
+ * what fn returned. Parks until then; cancelling the task does not stop the job,
+ * and the wait goes on until it has ended.
+ * NOOK_EINVAL, NOOK_ENOMEM, NOOK_EAGAIN (no thread), NOOK_ENOTASK;
+ * NOOK_ECANCELED after the job has ended, where the task was cancelled meanwhile.
+ */
+NOOK_API int nook_to_thread(nook_task_fn fn, void *arg, int *result);
+
+/*
+ * loop.run_in_executor: the same, but in the pool thread's own context, whatever
+ * an earlier job left there [A22, R3].
+ */
+NOOK_API int nook_run_in_executor(nook_task_fn fn, void *arg, int *result);
+
+/* --- counts --------------------------------------------------------------- */
+
+/* What is alive in this room, in the whole process. */
+typedef struct nook_task_counts {
+    long tasks;
+    long handles;
+    long stacks;
+    long timers;
+    long waits; /* descriptors that are waited for */
+} nook_task_counts;
+
+/* NOOK_EINVAL: NULL. Any thread. */
+NOOK_API int nook_task_count(nook_task_counts *counts);
+
+NOOK_END_DECLS
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cancellation and deadlines, as asyncio has them.
+ *
+ * A request is counted until somebody takes it back, and delivered once: to the
+ * wait that the task is in, or to its next one. A task that waits for others
+ * passes it on to them.
+ */
+#include "run.h"
+
+void nook__cancel_locked(nook_task *task)
+{
+    if (nook_task_done(task) || task->passing)
+        return;
+    task->requests++;
+    if (task->wait == NULL || task->wait->undo == NULL) {
+        task->must_cancel = 1;
+    } else if (task->wait->forward != NULL) {
+        task->passing = 1;
+        task->wait->forward(task->wait);
+        task->passing = 0;
+    } else {
+        nook__interrupt(task);
+    }
+}
+
+int nook_task_cancel(nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    if (task == NULL)
+        return NOOK_EINVAL;
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    if (nook_task_done(task))
+        return 0;
+    pthread_mutex_lock(&worker->run->lock);
+    nook__cancel_locked(task);
+    pthread_mutex_unlock(&worker->run->lock);
+    return 0;
+}
+
+static unsigned take_back(nook_task *task)
+{
+    if (task->requests > 0 && --task->requests == 0)
+        task->must_cancel = 0;
+    return task->requests;
+}
+
+unsigned nook_task_uncancel(nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    unsigned left = 0;
+    if (task == NULL || worker == NULL || nook_task_done(task))
+        return 0;
+    pthread_mutex_lock(&worker->run->lock);
+    left = take_back(task);
+    pthread_mutex_unlock(&worker->run->lock);
+    return left;
+}
+
+unsigned nook_task_cancelling(const nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    unsigned requests;
+    if (task == NULL || worker == NULL || nook_task_done(task))
+        return task != NULL ? task->requests : 0;
+    pthread_mutex_lock(&worker->run->lock);
+    requests = task->requests;
+    pthread_mutex_unlock(&worker->run->lock);
+    return requests;
+}
+
+/* --- deadlines ---------------------------------------------------------------------- */
+
+enum { ENTERED = 1, EXPIRED };
+
+_Static_assert(sizeof(struct nook__timer) <= sizeof(((nook_deadline *)0)->nook__timer),
+               "a deadline has room for its timer");
+
+static struct nook__timer *timer_of(nook_deadline *deadline)
+{
+    return (struct nook__timer *)(void *)deadline->nook__timer;
+}
+
+static void expire(struct nook__run *run, struct nook__timer *timer)
+{
+    nook_deadline *deadline = NOOK__CONTAINER(timer, nook_deadline, nook__timer);
+    (void)run;
+    deadline->nook__state = EXPIRED;
+    nook__cancel_locked(deadline->nook__task);
+}
+
+static int arm(nook_task *task, nook_deadline *deadline, uint64_t ns)
+{
+    uint64_t now = nook__clock(task->run);
+    deadline->nook__when = ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + ns;
+    return nook__timer_add(task->run, timer_of(deadline), deadline->nook__when);
+}
+
+int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
+{
+    nook_task *task = nook_task_current();
+    if (deadline == NULL)
+        return NOOK_EINVAL;
+    deadline->nook__state = 0;
+    deadline->nook__task = NULL;
+    if (task == NULL)
+        return NOOK_ENOTASK;
+    *timer_of(deadline) = (struct nook__timer){.fire = expire};
+    deadline->nook__task = task;
+    pthread_mutex_lock(&task->run->lock);
+    int rc = arm(task, deadline, ns);
+    deadline->nook__cancelling = task->requests;
+    pthread_mutex_unlock(&task->run->lock);
+    if (rc != 0)
+        return rc;
+    deadline->nook__outer = task->deadline;
+    deadline->nook__state = ENTERED;
+    task->deadline = deadline;
+    return 0;
+}
+
+/* The calling task, if the scope is one of its own. */
+static nook_task *owner(const nook_deadline *deadline)
+{
+    nook_task *task = nook_task_current();
+    if (deadline == NULL || task == NULL || deadline->nook__task != task)
+        return NULL;
+    return deadline->nook__state != 0 ? task : NULL;
+}
+
+int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
+{
+    nook_task *task = owner(deadline);
+    int rc = NOOK_EINVAL;
+    if (task == NULL)
+        return NOOK_EINVAL;
+    pthread_mutex_lock(&task->run->lock);
+    if (deadline->nook__state == ENTERED) {
+        nook__timer_remove(task->run, timer_of(deadline));
+        rc = arm(task, deadline, ns);
+    }
+    pthread_mutex_unlock(&task->run->lock);
+    return rc;
+}
+
+int nook_deadline_expired(const nook_deadline *deadline)
+{
+    return deadline != NULL && deadline->nook__state == EXPIRED;
+}
+
+int nook_deadline_exit(nook_deadline *deadline)
+{
+    nook_task *task = owner(deadline);
+    int rc = 0;
+    if (task == NULL || task->deadline != deadline)
+        return NOOK_EINVAL;
+    task->deadline = deadline->nook__outer;
+    deadline->nook__task = NULL;
+    pthread_mutex_lock(&task->run->lock);
+    nook__timer_remove(task->run, timer_of(deadline));
+    if (deadline->nook__state == EXPIRED)
+        rc = take_back(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT : NOOK_ECANCELED;
+    pthread_mutex_unlock(&task->run->lock);
+    return rc;
+}

@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Callbacks: soon, later, when a task is done, whenever a descriptor is ready.
+ *
+ * Each runs on a worker's own stack, in the context that it captured, which was
+ * never entered. A handle that is over has given up its context, and is known to
+ * nobody but its holders [D7].
+ *
+ * References: one is the run's, until the handle is over; one is a queue's, while
+ * it is ready; the rest are the user's.
+ */
+#include "run.h"
+
+#include <stdlib.h>
+
+atomic_long nook__handles_alive;
+
+void nook_handle_unref(nook_handle *handle)
+{
+    if (handle == NULL ||
+        atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(handle);
+    atomic_fetch_sub_explicit(&nook__handles_alive, 1, memory_order_relaxed);
+}
+
+static void later(struct nook__run *run, struct nook__timer *timer)
+{
+    (void)run;
+    nook__handle_ready(NOOK__CONTAINER(timer, nook_handle, timer));
+}
+
+static int capture(nook_context *given, nook_context **out)
+{
+    if (given == NULL)
+        return nook_context_inherit(out);
+    *out = nook_context_ref(given);
+    return 0;
+}
+
+/* Two references: the run's, and the caller's. */
+static int make(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context)
+{
+    struct nook__worker *worker = nook__here();
+    if (fn == NULL)
+        return NOOK_EINVAL;
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    if (worker->run->closing)
+        return NOOK_ECANCELED;
+    nook_handle *handle = calloc(1, sizeof(*handle));
+    if (handle == NULL)
+        return NOOK_ENOMEM;
+    int rc = capture(context, &handle->context);
+    if (rc != 0) {
+        free(handle);
+        return rc;
+    }
+    handle->event.kind = NOOK__CALLBACK;
+    handle->event.worker = worker->index;
+    nook__list_init(&handle->event.link);
+    nook__list_init(&handle->all);
+    nook__list_init(&handle->on_done);
+    atomic_init(&handle->refs, 2);
+    handle->run = worker->run;
+    handle->timer.fire = later;
+    handle->fn = fn;
+    handle->arg = arg;
+    handle->fd = -1;
+    atomic_fetch_add_explicit(&nook__handles_alive, 1, memory_order_relaxed);
+    *out = handle;
+    return 0;
+}
+
+/* Takes it out of everything; what comes back are references to give up without the lock. */
+struct debris {
+    nook_context *context;
+    unsigned refs;
+};
+
+static struct debris end(nook_handle *handle)
+{
+    struct debris debris = {handle->context, 0};
+    if (handle->run == NULL)
+        return (struct debris){NULL, 0};
+    if (handle->event.ready) {
+        nook__unready(&handle->event);
+        debris.refs++;
+    }
+    nook__timer_remove(handle->run, &handle->timer);
+    nook__list_remove(&handle->on_done);
+    if (handle->fd >= 0)
+        nook__poller_remove(handle->run, handle->fd, handle->events);
+    nook__list_remove(&handle->all);
+    handle->run = NULL;
+    handle->context = NULL;
+    debris.refs++;
+    return debris;
+}
+
+static void sweep(nook_handle *handle, struct debris debris)
+{
+    nook_context_unref(debris.context);
+    while (debris.refs-- > 0)
+        nook_handle_unref(handle);
+}
+
+int nook_handle_cancel(nook_handle *handle)
+{
+    struct nook__worker *worker = nook__here();
+    struct debris debris = {NULL, 0};
+    if (handle == NULL)
+        return NOOK_EINVAL;
+    if (worker == NULL)
+        return 0;
+    pthread_mutex_lock(&worker->run->lock);
+    if (handle->run == worker->run)
+        debris = end(handle);
+    pthread_mutex_unlock(&worker->run->lock);
+    sweep(handle, debris);
+    return 0;
+}
+
+void nook__handles_drop(struct nook__run *run)
+{
+    pthread_mutex_lock(&run->lock);
+    while (!nook__list_empty(&run->handles)) {
+        nook_handle *handle = NOOK__CONTAINER(run->handles.next, nook_handle, all);
+        struct debris debris = end(handle);
+        pthread_mutex_unlock(&run->lock);
+        sweep(handle, debris);
+        pthread_mutex_lock(&run->lock);
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
+/* --- running ---------------------------------------------------------------------------- */
+
+void nook__handle_ready(nook_handle *handle)
+{
+    if (handle->run == NULL || handle->event.ready)
+        return;
+    atomic_fetch_add_explicit(&handle->refs, 1, memory_order_relaxed);
+    nook__ready(handle->run, &handle->event);
+}
+
+void nook__handles_done(nook_task *task)
+{
+    while (!nook__list_empty(&task->on_done)) {
+        nook_handle *handle = NOOK__CONTAINER(task->on_done.next, nook_handle, on_done);
+        nook__list_remove(&handle->on_done);
+        nook__handle_ready(handle);
+    }
+}
+
+static void call(nook_callback_fn fn, void *arg, nook_context *context)
+{
+    nook_context *now, *own = nook_state_swap(nook_context_ref(context));
+    fn(arg);
+    while ((now = nook_context_peek()) != NULL && now != context)
+        if (nook_context_exit(now) != 0)
+            break;
+    now = nook_state_swap(own);
+    if (now == context)
+        nook_context_unref(context);
+    else
+        nook_state_drop(now);
+}
+
+void nook__handle_run(nook_handle *handle)
+{
+    struct nook__run *run = nook__here()->run;
+    struct debris debris = {NULL, 0};
+    nook_context *context = NULL;
+    pthread_mutex_lock(&run->lock);
+    if (handle->context != NULL)
+        context = nook_context_ref(handle->context);
+    pthread_mutex_unlock(&run->lock);
+    if (context != NULL)
+        call(handle->fn, handle->arg, context);
+    pthread_mutex_lock(&run->lock);
+    if (handle->run != NULL && handle->fd < 0)
+        debris = end(handle);
+    pthread_mutex_unlock(&run->lock);
+    nook_context_unref(context);
+    sweep(handle, debris);
+    nook_handle_unref(handle); /* the queue's */
+}
+
+/* --- making ---------------------------------------------------------------------------------
+ */
+
+enum when { SOON, LATER, DONE, READY };
+
+struct plan {
+    enum when when;
+    uint64_t ns;
+    nook_task *task;
+    int fd;
+    unsigned events;
+};
+
+/* Under the lock. */
+static int schedule(nook_handle *handle, const struct plan *plan)
+{
+    struct nook__run *run = handle->run;
+    struct nook__fd_user user = {NULL, handle, NULL};
+    uint64_t now;
+    int rc = 0;
+    if (plan->when == SOON || (plan->when == DONE && nook_task_done(plan->task))) {
+        nook__handle_ready(handle);
+    } else if (plan->when == DONE) {
+        nook__list_append(&plan->task->on_done, &handle->on_done);
+    } else if (plan->when == LATER) {
+        now = nook__clock(run);
+        rc = nook__timer_add(run, &handle->timer,
+                             plan->ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + plan->ns);
+    } else {
+        rc = nook__poller_add(run, plan->fd, plan->events, user);
+        if (rc == 0) {
+            handle->fd = plan->fd;
+            handle->events = plan->events;
+        }
+    }
+    return rc;
+}
+
+static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context,
+                 const struct plan *plan)
+{
+    struct debris debris = {NULL, 0};
+    nook_handle *handle;
+    int rc = make(&handle, fn, arg, context);
+    if (rc != 0)
+        return rc;
+    struct nook__run *run = handle->run;
+    pthread_mutex_lock(&run->lock);
+    nook__list_append(&run->handles, &handle->all);
+    rc = schedule(handle, plan);
+    if (rc != 0)
+        debris = end(handle);
+    pthread_mutex_unlock(&run->lock);
+    sweep(handle, debris);
+    if (rc == 0 && out != NULL)
+        *out = handle;
+    else
+        nook_handle_unref(handle);
+    return rc;
+}
+
+int nook_call_soon(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context)
+{
+    return start(out, fn, arg, context, &(struct plan){.when = SOON});
+}
+
+int nook_call_later(nook_handle **out, uint64_t ns, nook_callback_fn fn, void *arg,
+                    nook_context *context)
+{
+    return start(out, fn, arg, context, &(struct plan){.when = LATER, .ns = ns});
+}
+
+int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn, void *arg,
+                      nook_context *context)
+{
+    if (task == NULL)
+        return NOOK_EINVAL;
+    return start(out, fn, arg, context, &(struct plan){.when = DONE, .task = task});
+}
+
+int nook_on_fd(nook_handle **out, int fd, unsigned events, nook_callback_fn fn, void *arg,
+               nook_context *context)
+{
+    if (events == 0 || (events & ~(NOOK_READABLE | NOOK_WRITABLE)) != 0)
+        return NOOK_EINVAL;
+    return start(out, fn, arg, context,
+                 &(struct plan){.when = READY, .fd = fd, .events = events});
+}

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Parking, waking, and the step of a worker.
+ *
+ * A task leaves its stack with the wait that it wants; the worker, on its own
+ * stack, registers the wait under the lock. Until then nobody can wake the task,
+ * and from then on anybody can: its stack has been left. A wait is over once,
+ * because waking clears it.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* --- which worker runs here ----------------------------------------------------- */
+
+static __thread struct nook__worker *here __attribute__((tls_model("initial-exec")));
+
+/*
+ * A task may resume on another thread, and compilers keep the addresses of
+ * thread-locals over calls. What comes out of an asm, they cannot know.
+ */
+static __attribute__((noinline)) struct nook__worker **here_address(void)
+{
+    struct nook__worker **address = &here;
+    __asm__ volatile("" : "+r"(address) : : "memory");
+    return address;
+}
+
+__attribute__((noinline)) struct nook__worker *nook__here(void)
+{
+    return *here_address();
+}
+
+__attribute__((noinline)) void nook__here_set(struct nook__worker *worker)
+{
+    *here_address() = worker;
+}
+
+static __attribute__((noinline)) int *errno_address(void)
+{
+    int *address = &errno;
+    __asm__ volatile("" : "+r"(address) : : "memory");
+    return address;
+}
+
+nook_task *nook_task_current(void)
+{
+    struct nook__worker *worker = nook__here();
+    return worker != NULL ? worker->current : NULL;
+}
+
+unsigned nook_worker_index(void)
+{
+    struct nook__worker *worker = nook__here();
+    return worker != NULL ? worker->index : 0;
+}
+
+/* --- the switch -------------------------------------------------------------------- */
+
+NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task, int dying)
+{
+    nook__fiber_leave(&task->fiber, &worker->fiber, dying);
+    nook__switch(&task->sw, &worker->sw);
+    nook__fiber_arrive(&task->fiber);
+}
+
+NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, nook_task *task)
+{
+    nook__fiber_leave(&worker->fiber, &task->fiber, 0);
+    nook__switch(&worker->sw, &task->sw);
+    nook__fiber_arrive(&worker->fiber);
+}
+
+int nook__park(struct nook__wait *wait)
+{
+    struct nook__worker *worker = nook__here();
+    if (worker == NULL || worker->current == NULL || worker->current->ending)
+        return NOOK_ENOTASK;
+    worker->parking = wait;
+    leave(worker, worker->current, 0);
+    return wait->result;
+}
+
+/* --- a task's life on its stack -------------------------------------------------------- */
+
+static void run_ends(nook_task *task)
+{
+    struct nook__at_end *end;
+    while ((end = task->ends) != NULL) {
+        task->ends = end->next;
+        end->fn(end->user);
+        free(end);
+    }
+}
+
+/* Leaves what the task has entered; its own context was never entered. */
+static void leave_context(nook_task *task)
+{
+    nook_context *context;
+    while ((context = nook_context_peek()) != NULL && context != task->context)
+        if (nook_context_exit(context) != 0)
+            break;
+}
+
+static void live(nook_task *task)
+{
+    task->result = task->fn(task->arg);
+    task->ending = 1;
+    run_ends(task);
+    leave_context(task);
+}
+
+NOOK__UNINSTRUMENTED static void entry(void *arg)
+{
+    nook_task *task = arg;
+    nook__fiber_arrive(&task->fiber);
+    live(task);
+    nook__here()->parking = NULL;
+    leave(nook__here(), task, 1);
+}
+
+/* --- a worker's step ---------------------------------------------------------------------- */
+
+static int start(nook_task *task)
+{
+    int rc = nook__stack_get(task->stacks, &task->stack);
+    if (rc != 0)
+        return rc;
+    char *top = nook__stack_top(&task->stack);
+    nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
+    rc = nook__switch_prepare(&task->sw, task->stack.low, (size_t)(top - task->stack.low),
+                              entry, task);
+    if (rc != 0) {
+        nook__stack_put(task->stacks, &task->stack);
+        return rc;
+    }
+    task->started = 1;
+    return 0;
+}
+
+static void carry(struct nook__worker *worker, nook_task *task)
+{
+    struct nook__run *run = worker->run;
+    nook_context *own = nook_state_swap(task->chain);
+    worker->current = task;
+    if (run->hooks.in != NULL)
+        run->hooks.in(task, run->hooks.user);
+    if (run->save_errno)
+        *errno_address() = task->saved_errno;
+    resume(worker, task);
+    if (run->save_errno)
+        task->saved_errno = *errno_address();
+    if (run->hooks.out != NULL)
+        run->hooks.out(task, run->hooks.user);
+    worker->current = NULL;
+    task->chain = nook_state_swap(own);
+}
+
+/* The stack has been left: from here on the task may be woken. */
+static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait)
+{
+    struct nook__run *run = worker->run;
+    pthread_mutex_lock(&run->lock);
+    if (wait->undo != NULL && (task->must_cancel || run->closing)) {
+        task->must_cancel = 0;
+        wait->result = NOOK_ECANCELED;
+        nook__ready(run, &task->event);
+    } else if (wait->begin(wait, task)) {
+        task->wait = wait;
+    } else {
+        nook__ready(run, &task->event);
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
+static void wake_joiners(nook_task *task)
+{
+    while (!nook__list_empty(&task->joiners)) {
+        struct nook__joiner *joiner =
+            NOOK__CONTAINER(task->joiners.next, struct nook__joiner, link);
+        nook__list_remove(&joiner->link);
+        if (--*joiner->left == 0)
+            nook__wake(joiner->task, 0);
+    }
+}
+
+/* The task has ended: gives back what it held, and tells who waits. */
+static void finish(struct nook__worker *worker, nook_task *task)
+{
+    struct nook__run *run = worker->run;
+    nook_context *context = nook__task_take_context(task);
+    if (task->started) {
+        nook__fiber_free(&task->fiber);
+        nook__switch_discard(&task->sw);
+        nook__stack_put(task->stacks, &task->stack);
+    }
+    if (task->chain == context)
+        nook_context_unref(context); /* its own, which it never entered */
+    else
+        nook_state_drop(task->chain);
+    task->chain = NULL;
+    nook_context_unref(context);
+    if (run->hooks.end != NULL)
+        run->hooks.end(task, run->hooks.user);
+    pthread_mutex_lock(&run->lock);
+    atomic_store_explicit(&task->done, 1, memory_order_release);
+    nook__list_remove(&task->all);
+    wake_joiners(task);
+    nook__handles_done(task);
+    if (task == run->main)
+        nook__run_close(run);
+    pthread_mutex_unlock(&run->lock);
+    nook_task_unref(task);
+}
+
+static int unwanted(nook_task *task)
+{
+    pthread_mutex_lock(&task->run->lock);
+    int unwanted = task->must_cancel || task->run->closing;
+    pthread_mutex_unlock(&task->run->lock);
+    return unwanted;
+}
+
+static void run_task(struct nook__worker *worker, nook_task *task)
+{
+    struct nook__wait *wait;
+    if (!task->started) {
+        int rc = unwanted(task) ? NOOK_ECANCELED : start(task);
+        if (rc != 0) {
+            task->result = rc;
+            finish(worker, task);
+            return;
+        }
+    }
+    task->event.worker = worker->index;
+    worker->parking = NULL;
+    carry(worker, task);
+    wait = worker->parking;
+    if (wait != NULL)
+        commit(worker, task, wait);
+    else
+        finish(worker, task);
+}
+
+void nook__step(struct nook__worker *worker, struct nook__event *event)
+{
+    if (event->kind == NOOK__TASK)
+        run_task(worker, NOOK__CONTAINER(event, nook_task, event));
+    else
+        nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
+}
+
+/* --- waking ------------------------------------------------------------------------------ */
+
+void nook__wake(nook_task *task, int result)
+{
+    task->wait->result = result;
+    task->wait = NULL;
+    nook__ready(task->run, &task->event);
+}
+
+void nook__interrupt(nook_task *task)
+{
+    if (task->wait == NULL || task->wait->undo == NULL)
+        return;
+    task->wait->undo(task->wait, task);
+    nook__wake(task, NOOK_ECANCELED);
+}
+
+/* --- yield, sleep, migrate
+ * -------------------------------------------------------------------- */
+
+static int never_waits(struct nook__wait *wait, nook_task *task)
+{
+    (void)wait;
+    (void)task;
+    return 0;
+}
+
+static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
+{
+    (void)wait;
+    (void)task;
+}
+
+int nook_yield(void)
+{
+    struct nook__wait wait = {.begin = never_waits, .undo = nothing_to_undo};
+    return nook__park(&wait);
+}
+
+struct sleeper {
+    struct nook__wait wait;
+    struct nook__timer timer;
+    nook_task *task;
+    uint64_t ns;
+};
+
+static void wake_sleeper(struct nook__run *run, struct nook__timer *timer)
+{
+    (void)run;
+    nook__wake(NOOK__CONTAINER(timer, struct sleeper, timer)->task, 0);
+}
+
+static int begin_sleep(struct nook__wait *wait, nook_task *task)
+{
+    struct sleeper *sleeper = NOOK__CONTAINER(wait, struct sleeper, wait);
+    uint64_t now = nook__clock(task->run);
+    sleeper->task = task;
+    wait->result = nook__timer_add(task->run, &sleeper->timer,
+                                   sleeper->ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1
+                                                                      : now + sleeper->ns);
+    return wait->result == 0;
+}
+
+static void undo_sleep(struct nook__wait *wait, nook_task *task)
+{
+    nook__timer_remove(task->run, &NOOK__CONTAINER(wait, struct sleeper, wait)->timer);
+}
+
+int nook_sleep(uint64_t ns)
+{
+    struct sleeper sleeper = {.wait = {.begin = begin_sleep, .undo = undo_sleep},
+                              .timer = {.fire = wake_sleeper},
+                              .ns = ns};
+    return ns == 0 ? nook_yield() : nook__park(&sleeper.wait);
+}
+
+struct move {
+    struct nook__wait wait;
+    unsigned worker;
+};
+
+static int begin_move(struct nook__wait *wait, nook_task *task)
+{
+    task->event.worker = NOOK__CONTAINER(wait, struct move, wait)->worker;
+    task->moved = 1;
+    return 0;
+}
+
+int nook_task_migrate(unsigned worker)
+{
+    nook_task *task = nook_task_current();
+    struct move move = {.wait = {.begin = begin_move, .undo = nothing_to_undo},
+                        .worker = worker};
+    if (task == NULL)
+        return NOOK_ENOTASK;
+    if (worker == 0 || worker > task->run->n_workers)
+        return NOOK_EINVAL;
+    if (!task->migrate)
+        return NOOK_ENOTSUP;
+    return nook__park(&move.wait);
+}

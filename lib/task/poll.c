@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Waiting for descriptors, with epoll, level-triggered.
+ *
+ * Invariant: a descriptor is armed for exactly those directions that have a user.
+ * A task is one user for one wake; a handle stays until it is cancelled. While a
+ * handle's callback is queued the descriptor would report again and again, so a
+ * queued handle is simply not queued twice.
+ */
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+atomic_long nook__waits_alive;
+
+int nook__poller_open(struct nook__poller *poller)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = -1};
+    if (poller->epoll >= 0)
+        return 0;
+    poller->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (poller->epoll < 0)
+        return -errno;
+    poller->wakeup = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (poller->wakeup >= 0 &&
+        epoll_ctl(poller->epoll, EPOLL_CTL_ADD, poller->wakeup, &event) == 0)
+        return 0;
+    int rc = -errno;
+    nook__poller_close(poller);
+    return rc;
+}
+
+void nook__poller_close(struct nook__poller *poller)
+{
+    if (poller->epoll >= 0)
+        close(poller->epoll);
+    if (poller->wakeup >= 0)
+        close(poller->wakeup);
+    free(poller->entries);
+    *poller = (struct nook__poller){.epoll = -1, .wakeup = -1};
+}
+
+void nook__poller_interrupt(struct nook__poller *poller)
+{
+    uint64_t one = 1;
+    if (poller->wakeup >= 0 && write(poller->wakeup, &one, sizeof(one)) < 0)
+        return; /* it is full: the poller is about to wake anyway */
+}
+
+/* --- who waits for what ---------------------------------------------------------------- */
+
+static int grow(struct nook__poller *poller, int fd)
+{
+    size_t room = poller->room == 0 ? 64 : poller->room;
+    if (fd < 0)
+        return -EBADF;
+    if ((size_t)fd < poller->room)
+        return 0;
+    while (room <= (size_t)fd)
+        room *= 2;
+    struct nook__fd_entry *entries = realloc(poller->entries, room * sizeof(*entries));
+    if (entries == NULL)
+        return NOOK_ENOMEM;
+    memset(entries + poller->room, 0, (room - poller->room) * sizeof(*entries));
+    poller->entries = entries;
+    poller->room = room;
+    return 0;
+}
+
+static int used(const struct nook__fd_user *user)
+{
+    return user->task != NULL || user->handle != NULL;
+}
+
+static int arm(struct nook__poller *poller, int fd)
+{
+    struct nook__fd_entry *entry = &poller->entries[fd];
+    unsigned want =
+        (used(&entry->reader) ? NOOK_READABLE : 0) | (used(&entry->writer) ? NOOK_WRITABLE : 0);
+    struct epoll_event event = {.data.fd = fd};
+    int op = want == 0 ? EPOLL_CTL_DEL : entry->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    if (want == entry->armed)
+        return 0;
+    event.events = ((want & NOOK_READABLE) != 0 ? EPOLLIN | EPOLLRDHUP : 0) |
+                   ((want & NOOK_WRITABLE) != 0 ? EPOLLOUT : 0);
+    int rc = epoll_ctl(poller->epoll, op, fd, &event);
+    /* A descriptor that was closed meanwhile left the epoll by itself. */
+    if (rc != 0 && op == EPOLL_CTL_MOD && errno == ENOENT)
+        rc = epoll_ctl(poller->epoll, EPOLL_CTL_ADD, fd, &event);
+    if (rc != 0 && op != EPOLL_CTL_DEL)
+        return -errno;
+    entry->armed = want;
+    return 0;
+}
+
+static void count_users(struct nook__poller *poller, long change)
+{
+    poller->users = (size_t)((long)poller->users + change);
+    atomic_fetch_add_explicit(&nook__waits_alive, change, memory_order_relaxed);
+}
+
+int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook__fd_user user)
+{
+    struct nook__poller *poller = &run->poller;
+    int rc = nook__poller_open(poller);
+    if (rc == 0)
+        rc = grow(poller, fd);
+    if (rc != 0)
+        return rc;
+    struct nook__fd_entry *entry = &poller->entries[fd], before = *entry;
+    if (((events & NOOK_READABLE) != 0 && used(&entry->reader)) ||
+        ((events & NOOK_WRITABLE) != 0 && used(&entry->writer)))
+        return NOOK_EBUSY;
+    if ((events & NOOK_READABLE) != 0)
+        entry->reader = user;
+    if ((events & NOOK_WRITABLE) != 0)
+        entry->writer = user;
+    rc = arm(poller, fd);
+    if (rc != 0) {
+        *entry = before;
+        return rc;
+    }
+    count_users(poller, 1);
+    return 0;
+}
+
+void nook__poller_remove(struct nook__run *run, int fd, unsigned events)
+{
+    struct nook__fd_entry *entry = &run->poller.entries[fd];
+    if ((events & NOOK_READABLE) != 0)
+        entry->reader = (struct nook__fd_user){NULL, NULL, NULL};
+    if ((events & NOOK_WRITABLE) != 0)
+        entry->writer = (struct nook__fd_user){NULL, NULL, NULL};
+    (void)arm(&run->poller, fd);
+    count_users(&run->poller, -1);
+}
+
+/* --- what has happened ----------------------------------------------------------------------
+ */
+
+struct fd_wait {
+    struct nook__wait wait;
+    int fd;
+    unsigned events, ready;
+};
+
+static void tell(struct nook__run *run, int fd, struct nook__fd_user user, unsigned ready)
+{
+    if (user.handle != NULL) {
+        nook__handle_ready(user.handle);
+    } else if (user.task != NULL) {
+        struct fd_wait *wait = NOOK__CONTAINER(user.task->wait, struct fd_wait, wait);
+        wait->ready = ready;
+        nook__poller_remove(run, fd, wait->events);
+        nook__wake(user.task, 0);
+    }
+}
+
+static void dispatch(struct nook__run *run, int fd, uint32_t events)
+{
+    struct nook__fd_entry *entry = &run->poller.entries[fd];
+    unsigned ready = 0;
+    if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0)
+        ready |= NOOK_READABLE;
+    if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
+        ready |= NOOK_WRITABLE;
+    struct nook__fd_user reader = entry->reader, writer = entry->writer;
+    if (used(&reader) && reader.task == writer.task && reader.handle == writer.handle) {
+        if (ready != 0)
+            tell(run, fd, reader, ready);
+        return;
+    }
+    if ((ready & NOOK_READABLE) != 0 && used(&reader))
+        tell(run, fd, reader, NOOK_READABLE);
+    if ((ready & NOOK_WRITABLE) != 0 && used(&writer))
+        tell(run, fd, writer, NOOK_WRITABLE);
+}
+
+static int wait_for(struct nook__poller *poller, struct epoll_event *events, int n, int64_t ns)
+{
+    struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+    return epoll_pwait2(poller->epoll, events, n, ns < 0 ? NULL : &time, NULL);
+}
+
+void nook__poller_wait(struct nook__run *run, int64_t ns)
+{
+    struct epoll_event events[64];
+    uint64_t count;
+    if (nook__poller_open(&run->poller) != 0)
+        return;
+    run->polling = 1;
+    pthread_mutex_unlock(&run->lock);
+    int n = wait_for(&run->poller, events, 64, ns);
+    pthread_mutex_lock(&run->lock);
+    run->polling = 0;
+    for (int i = 0; i < n; i++) {
+        if (events[i].data.fd >= 0)
+            dispatch(run, events[i].data.fd, events[i].events);
+        else if (read(run->poller.wakeup, &count, sizeof(count)) < 0)
+            continue; /* somebody was quicker */
+    }
+}
+
+static int begin_fd(struct nook__wait *wait, nook_task *task)
+{
+    struct fd_wait *fd = NOOK__CONTAINER(wait, struct fd_wait, wait);
+    struct nook__fd_user user = {task, NULL, NULL};
+    wait->result = nook__poller_add(task->run, fd->fd, fd->events, user);
+    return wait->result == 0;
+}
+
+static void undo_fd(struct nook__wait *wait, nook_task *task)
+{
+    struct fd_wait *fd = NOOK__CONTAINER(wait, struct fd_wait, wait);
+    nook__poller_remove(task->run, fd->fd, fd->events);
+}
+
+int nook_wait_fd(int fd, unsigned events, unsigned *ready)
+{
+    struct fd_wait wait = {
+        .wait = {.begin = begin_fd, .undo = undo_fd}, .fd = fd, .events = events};
+    if (events == 0 || (events & ~(NOOK_READABLE | NOOK_WRITABLE)) != 0)
+        return NOOK_EINVAL;
+    int rc = nook__park(&wait.wait);
+    if (rc == 0 && ready != NULL)
+        *ready = wait.ready;
+    return rc;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop of a worker that is a thread.
+ *
+ * A worker takes from its own queue and from the one that all share. With
+ * nothing to do it sleeps: one of them in the poller, until the next timer, the
+ * others on their conditions. Whoever leaves the poller calls another to it.
+ */
+#include "run.h"
+
+static struct nook__event *head(struct nook__link *queue)
+{
+    return nook__list_empty(queue) ? NULL
+                                   : NOOK__CONTAINER(queue->next, struct nook__event, link);
+}
+
+/* First come, first served, over both queues: a new task does not starve behind old ones. */
+static struct nook__event *take(struct nook__worker *worker)
+{
+    struct nook__event *own = head(&worker->queue), *shared = head(&worker->run->shared);
+    struct nook__event *event = own;
+    if (own == NULL || (shared != NULL && shared->order < own->order))
+        event = shared;
+    if (event != NULL)
+        nook__unready(event);
+    return event;
+}
+
+static void call_to_poller(struct nook__run *run)
+{
+    if (run->poller.users == 0 && run->timers.n == 0)
+        return;
+    for (unsigned i = 0; i < run->n_workers; i++) {
+        if (run->workers[i].asleep) {
+            nook__signal(run, &run->workers[i]);
+            return;
+        }
+    }
+}
+
+static void poll(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    uint64_t next = nook__timers_next(run), now = nook__clock(run);
+    run->poller_worker = worker;
+    nook__poller_wait(run, next == UINT64_MAX ? -1 : next > now ? (int64_t)(next - now) : 0);
+    run->poller_worker = NULL;
+    worker->asleep = 0;
+    nook__timers_fire(run, nook__clock(run));
+    call_to_poller(run);
+}
+
+static void rest(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    run->idle++;
+    if (run->idle < run->n_workers || !nook__settle(run)) {
+        worker->asleep = 1;
+        if (!run->polling && (run->poller.users > 0 || run->timers.n > 0))
+            poll(worker);
+        while (worker->asleep)
+            pthread_cond_wait(&worker->work, &run->lock);
+    } else if (run->finished) {
+        for (unsigned i = 0; i < run->n_workers; i++)
+            nook__signal(run, &run->workers[i]);
+    }
+    run->idle--;
+}
+
+enum { POLL_EVERY = 61 }; /* steps */
+
+void nook__real_loop(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    pthread_mutex_lock(&run->lock);
+    for (unsigned tick = 1; !run->finished; tick++) {
+        if (run->timers.n > 0)
+            nook__timers_fire(run, nook__clock(run));
+        if (tick % POLL_EVERY == 0 && run->poller.users > 0 && !run->polling)
+            nook__poller_wait(run, 0);
+        struct nook__event *event = take(worker);
+        if (event == NULL) {
+            rest(worker);
+            continue;
+        }
+        pthread_mutex_unlock(&run->lock);
+        nook__step(worker, event);
+        pthread_mutex_lock(&run->lock);
+    }
+    pthread_mutex_unlock(&run->lock);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A run: its workers, its queues, its end.
+ *
+ * When main has ended, every other task is interrupted, and from then on parks
+ * answer NOOK_ECANCELED at once: whoever respects that, ends. The run is over
+ * when no task and no job is left. Where every task waits and nothing can wake
+ * one, the same happens before main has ended: that is the deadlock.
+ */
+#include "run.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
+
+/* --- queues ------------------------------------------------------------------------- */
+
+static void signal_any(struct nook__run *run)
+{
+    for (unsigned i = 0; i < run->n_workers; i++) {
+        if (run->workers[i].asleep) {
+            nook__signal(run, &run->workers[i]);
+            return;
+        }
+    }
+}
+
+void nook__signal(struct nook__run *run, struct nook__worker *worker)
+{
+    if (!worker->asleep)
+        return;
+    worker->asleep = 0;
+    if (run->poller_worker == worker)
+        nook__poller_interrupt(&run->poller);
+    else
+        pthread_cond_signal(&worker->work);
+}
+
+void nook__ready(struct nook__run *run, struct nook__event *event)
+{
+    event->ready = 1;
+    event->order = run->next_order++;
+    if (run->schedule != NULL) {
+        if (event->worker == 0)
+            event->worker = run->next_worker++ % run->n_workers + 1;
+        nook__list_append(&run->shared, &event->link);
+    } else if (event->worker == 0) {
+        nook__list_append(&run->shared, &event->link);
+        signal_any(run);
+    } else {
+        struct nook__worker *worker = &run->workers[event->worker - 1];
+        nook__list_append(&worker->queue, &event->link);
+        nook__signal(run, worker);
+    }
+}
+
+void nook__unready(struct nook__event *event)
+{
+    if (!event->ready)
+        return;
+    nook__list_remove(&event->link);
+    event->ready = 0;
+}
+
+/* --- time --------------------------------------------------------------------------- */
+
+static uint64_t monotonic(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
+uint64_t nook__clock(const struct nook__run *run)
+{
+    return run->schedule != NULL ? run->now : monotonic();
+}
+
+uint64_t nook_now(void)
+{
+    struct nook__worker *worker = nook__here();
+    return worker != NULL ? nook__clock(worker->run) : monotonic();
+}
+
+/* --- the end -------------------------------------------------------------------------- */
+
+void nook__run_close(struct nook__run *run)
+{
+    run->closing = 1;
+    for (struct nook__link *link = run->tasks.next, *next; link != &run->tasks; link = next) {
+        nook_task *task = NOOK__CONTAINER(link, nook_task, all);
+        next = link->next;
+        if (task->wait == NULL)
+            task->must_cancel = 1;
+        nook__interrupt(task);
+    }
+}
+
+int nook__settle(struct nook__run *run)
+{
+    if (nook__list_empty(&run->tasks) && run->pool.busy == 0) {
+        run->finished = 1;
+        return 1;
+    }
+    if (run->pool.busy > 0 || run->timers.n > 0 || run->poller.users > 0)
+        return 0;
+    run->deadlocked = 1;
+    nook__run_close(run);
+    return 1;
+}
+
+/* --- stacks ---------------------------------------------------------------------------- */
+
+int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
+{
+    struct nook__sizes *sizes;
+    int rc = 0;
+    if (size == 0)
+        size = run->stack_size;
+    if (size != 0 && size < STACK_LEAST)
+        return NOOK_EINVAL;
+    pthread_mutex_lock(&run->lock);
+    for (sizes = *run->sizes; sizes != NULL && sizes->size != size; sizes = sizes->next)
+        continue;
+    if (sizes == NULL && (sizes = calloc(1, sizeof(*sizes))) == NULL) {
+        rc = NOOK_ENOMEM;
+    } else if (sizes->stacks == NULL) {
+        rc = nook__stacks_new(&sizes->stacks, size);
+        sizes->size = size;
+        if (rc != 0) {
+            free(sizes);
+        } else {
+            sizes->next = *run->sizes;
+            *run->sizes = sizes;
+        }
+    }
+    if (rc == 0)
+        *out = sizes->stacks;
+    pthread_mutex_unlock(&run->lock);
+    return rc;
+}
+
+void nook__sizes_free(struct nook__sizes **sizes)
+{
+    while (*sizes != NULL) {
+        struct nook__sizes *next = (*sizes)->next;
+        nook__stacks_free((*sizes)->stacks);
+        free(*sizes);
+        *sizes = next;
+    }
+}
+
+/* --- workers ----------------------------------------------------------------------------- */
+
+static const char *describe(void)
+{
+    nook_task *task = nook_task_current();
+    return task != NULL ? task->name : NULL;
+}
+
+static void work(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    nook__fiber_thread(&worker->fiber);
+    nook__here_set(worker);
+    if (run->schedule != NULL)
+        nook__schedule_loop(worker);
+    else
+        nook__real_loop(worker);
+    nook__here_set(NULL);
+}
+
+static void *worker_thread(void *arg)
+{
+    struct nook__worker *worker = arg;
+    (void)nook__overflow_thread_enter(&worker->overflow);
+    work(worker);
+    nook__overflow_thread_leave(&worker->overflow);
+    return NULL;
+}
+
+static void stop_threads(struct nook__run *run, unsigned started)
+{
+    pthread_mutex_lock(&run->lock);
+    run->finished = 1;
+    for (unsigned i = 0; i < run->real_workers; i++)
+        nook__signal(run, &run->workers[i]);
+    pthread_mutex_unlock(&run->lock);
+    for (unsigned i = 1; i < started; i++)
+        pthread_join(run->workers[i].thread, NULL);
+}
+
+static int start_threads(struct nook__run *run)
+{
+    for (unsigned i = 1; i < run->real_workers; i++) {
+        struct nook__worker *worker = &run->workers[i];
+        if (pthread_create(&worker->thread, NULL, worker_thread, worker) != 0) {
+            stop_threads(run, i);
+            return NOOK_EAGAIN;
+        }
+    }
+    return 0;
+}
+
+/* --- a run -------------------------------------------------------------------------------- */
+
+static int open_run(struct nook__run *run, const nook_run_options *options)
+{
+    run->n_workers = options->workers != 0 ? options->workers : 1;
+    run->real_workers = run->schedule != NULL ? 1 : run->n_workers;
+    run->workers = calloc(run->real_workers, sizeof(*run->workers));
+    if (run->workers == NULL)
+        return NOOK_ENOMEM;
+    run->migrate = options->migrate;
+    run->save_errno = options->save_errno;
+    run->stack_size = options->stack_size;
+    if (options->hooks != NULL)
+        run->hooks = *options->hooks;
+    pthread_mutex_init(&run->lock, NULL);
+    pthread_cond_init(&run->returned, NULL);
+    nook__list_init(&run->tasks);
+    nook__list_init(&run->handles);
+    nook__list_init(&run->shared);
+    run->poller = (struct nook__poller){.epoll = -1, .wakeup = -1};
+    nook__pool_open(&run->pool, run->schedule != NULL ? 1 : POOL_MOST);
+    for (unsigned i = 0; i < run->real_workers; i++) {
+        run->workers[i].index = i + 1;
+        run->workers[i].run = run;
+        nook__list_init(&run->workers[i].queue);
+        pthread_cond_init(&run->workers[i].work, NULL);
+    }
+    return 0;
+}
+
+static void close_run(struct nook__run *run)
+{
+    nook__here_set(&run->workers[0]); /* what the handles hold may use the room */
+    nook__handles_drop(run);
+    nook__here_set(NULL);
+    nook__pool_close(run);
+    nook__poller_close(&run->poller);
+    free(run->timers.heap);
+    for (unsigned i = 0; i < run->real_workers; i++)
+        pthread_cond_destroy(&run->workers[i].work);
+    pthread_cond_destroy(&run->returned);
+    pthread_mutex_destroy(&run->lock);
+    free(run->workers);
+}
+
+static int start_main(struct nook__run *run, nook_task_fn main, void *arg, const char *name)
+{
+    nook_task_options options = {.name = name != NULL ? name : "main", .worker = 1};
+    return nook__task_new(run, &run->main, main, arg, &options);
+}
+
+static int drive(struct nook__run *run, nook_task_fn main, void *arg,
+                 const nook_run_options *options, int *result)
+{
+    int rc = start_main(run, main, arg, options->name);
+    if (rc != 0)
+        return rc;
+    rc = start_threads(run);
+    if (rc != 0)
+        run->closing = 1; /* main will not start */
+    run->finished = 0;
+    work(&run->workers[0]);
+    if (rc == 0) {
+        stop_threads(run, run->real_workers);
+        rc = run->deadlocked ? NOOK_EDEADLK : 0;
+        if (result != NULL)
+            *result = run->main->result;
+    }
+    nook_task_unref(run->main);
+    return rc;
+}
+
+static int check(nook_task_fn main, const nook_run_options *options)
+{
+    if (main == NULL || options->workers > WORKERS_MOST ||
+        (options->stack_size != 0 && options->stack_size < STACK_LEAST))
+        return NOOK_EINVAL;
+    return nook__here() != NULL ? NOOK_EBUSY : 0;
+}
+
+int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
+                   void *arg, const nook_run_options *options, int *result)
+{
+    static const nook_run_options defaults;
+    struct nook__run run = {.schedule = schedule, .sizes = sizes};
+    if (options == NULL)
+        options = &defaults;
+    int rc = check(main, options);
+    if (rc == 0)
+        rc = open_run(&run, options);
+    if (rc != 0)
+        return rc;
+    rc = drive(&run, main, arg, options, result);
+    close_run(&run);
+    return rc;
+}
+
+int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int *result)
+{
+    struct nook__sizes *sizes = NULL;
+    struct nook__overflow_thread overflow = {NULL, 0};
+    int installed = nook__overflow_install(describe) == 0;
+    if (installed)
+        (void)nook__overflow_thread_enter(&overflow);
+    int rc = nook__run_with(NULL, &sizes, main, arg, options, result);
+    if (installed) {
+        nook__overflow_thread_leave(&overflow);
+        nook__overflow_uninstall();
+    }
+    nook__sizes_free(&sizes);
+    return rc;
+}

@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the modules of this room share.
+ *
+ * A run has workers, and everything else that tasks wait for. One lock, the
+ * run's, guards all of it but what only a task itself touches. It is never held
+ * over a switch or a callback. A task parks by leaving its stack first; the
+ * worker then registers the wait under the lock. So nobody can wake a task that
+ * still runs, and nobody resumes a stack that has not been left.
+ *
+ * A run is driven for real (real.c), or by choices (schedule.c). They differ in
+ * how they find the next event and what the clock says, and in nothing else.
+ */
+#ifndef NOOK__RUN_H
+#define NOOK__RUN_H
+
+#include <nook/schedule.h>
+#include <nook/task.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "annotate.h"
+#include "overflow.h"
+#include "stack.h"
+#include "switch.h"
+
+struct nook__run;
+struct nook__worker;
+
+/* --- lists ------------------------------------------------------------------ */
+
+struct nook__link {
+    struct nook__link *prev, *next;
+};
+
+static inline void nook__list_init(struct nook__link *list)
+{
+    list->prev = list->next = list;
+}
+
+static inline int nook__list_empty(const struct nook__link *list)
+{
+    return list->next == list;
+}
+
+static inline void nook__list_append(struct nook__link *list, struct nook__link *link)
+{
+    link->prev = list->prev;
+    link->next = list;
+    list->prev->next = link;
+    list->prev = link;
+}
+
+/* Harmless on a link that is in no list but was initialised. */
+static inline void nook__list_remove(struct nook__link *link)
+{
+    link->prev->next = link->next;
+    link->next->prev = link->prev;
+    nook__list_init(link);
+}
+
+#define NOOK__CONTAINER(pointer, type, member) \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+
+/* --- events: what a worker can do next --------------------------------------- */
+
+enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK };
+
+struct nook__event {
+    struct nook__link link; /* in a queue while ready */
+    enum nook__event_kind kind;
+    unsigned worker; /* whose it is, from 1; 0: any worker's */
+    int ready;
+    uint64_t order; /* of becoming ready */
+};
+
+/* --- timers --------------------------------------------------------------------- */
+
+struct nook__timer {
+    uint64_t when;
+    uint64_t number; /* first come, first fired */
+    size_t place;    /* in the heap, from 1; 0: not there */
+    void (*fire)(struct nook__run *run, struct nook__timer *timer);
+};
+
+struct nook__timers {
+    struct nook__timer **heap; /* from 1 */
+    size_t n, room;
+    uint64_t number;
+};
+
+int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t when);
+void nook__timer_remove(struct nook__run *run, struct nook__timer *timer);
+/* Fires what is due at `now`. */
+void nook__timers_fire(struct nook__run *run, uint64_t now);
+/* When the first is due; UINT64_MAX: never. */
+uint64_t nook__timers_next(const struct nook__run *run);
+
+/* --- waits -------------------------------------------------------------------------- */
+
+/*
+ * Why a task is parked. It lives on the task's stack. All members are called by
+ * a worker under the run's lock.
+ */
+struct nook__wait {
+    /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`. */
+    int (*begin)(struct nook__wait *wait, nook_task *task);
+    /* Takes the registration back. NULL: the wait cannot be interrupted. */
+    void (*undo)(struct nook__wait *wait, nook_task *task);
+    /* A cancel goes on to what is waited for. NULL: it ends the wait. */
+    void (*forward)(struct nook__wait *wait);
+    int result;
+};
+
+/* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
+int nook__park(struct nook__wait *wait);
+/* Ends the wait of a parked task. Under the lock. */
+void nook__wake(nook_task *task, int result);
+/* Ends any wait that can be interrupted, without asking what is waited for. */
+void nook__interrupt(nook_task *task);
+void nook__cancel_locked(nook_task *task);
+
+/* --- tasks -------------------------------------------------------------------------- */
+
+/* Somebody who waits for the end of a task; `left` counts those still to end. */
+struct nook__joiner {
+    struct nook__link link;
+    nook_task *task;
+    size_t *left;
+};
+
+struct nook__at_end {
+    struct nook__at_end *next;
+    void (*fn)(void *user);
+    void *user;
+};
+
+struct nook_task {
+    struct nook__event event;
+    struct nook__link all;
+    atomic_uint refs;
+    uint64_t id;
+    char name[32];
+    nook_task_fn fn;
+    void *arg;
+    struct nook__run *run;
+    int result;
+    atomic_int done;
+    int started, migrate, ending;
+    int moved;             /* it said where it resumes */
+    nook_context *context; /* under the context lock of task.c */
+    nook_context *chain;   /* while it does not run */
+    struct nook__switch sw;
+    struct nook__fiber fiber;
+    struct nook__stack stack;
+    struct nook__stacks *stacks;
+    struct nook__wait *wait;
+    unsigned requests; /* of cancellation, not taken back */
+    int must_cancel;   /* one of them is still to be delivered */
+    int passing;       /* a cancel goes through here: a circle ends */
+    struct nook__link joiners, on_done;
+    struct nook__at_end *ends;
+    nook_deadline *deadline;
+    int saved_errno;
+};
+
+/* Hands over the task's reference to its context: nobody can ask for it any more. */
+nook_context *nook__task_take_context(nook_task *task);
+
+/* --- handles ------------------------------------------------------------------------ */
+
+struct nook_handle {
+    struct nook__event event;
+    struct nook__link all;
+    struct nook__link on_done; /* in a task's list */
+    atomic_uint refs;
+    struct nook__run *run; /* NULL once it is over */
+    struct nook__timer timer;
+    nook_callback_fn fn;
+    void *arg;
+    nook_context *context; /* NULL once it is over */
+    int fd;                /* -1: none */
+    unsigned events;
+    int running;
+};
+
+/* Runs a callback that was ready. Takes over the queue's reference. No lock held. */
+void nook__handle_run(nook_handle *handle);
+/* Makes it ready, unless it is over. Under the lock. */
+void nook__handle_ready(nook_handle *handle);
+void nook__handles_drop(struct nook__run *run);
+/* Under the lock: what was registered with a task becomes ready. */
+void nook__handles_done(nook_task *task);
+
+/* --- descriptors -------------------------------------------------------------------- */
+
+struct nook__fd_user {
+    nook_task *task; /* one of the two */
+    nook_handle *handle;
+    unsigned *ready;
+};
+
+struct nook__poller {
+    int epoll, wakeup;
+    struct nook__fd_entry {
+        struct nook__fd_user reader, writer;
+        unsigned armed;
+    } * entries;
+    size_t room, users;
+};
+
+int nook__poller_open(struct nook__poller *poller);
+void nook__poller_close(struct nook__poller *poller);
+int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook__fd_user user);
+void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
+/* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready. */
+void nook__poller_wait(struct nook__run *run, int64_t ns);
+void nook__poller_interrupt(struct nook__poller *poller);
+
+/* --- jobs on other threads ------------------------------------------------------------ */
+
+struct nook__job {
+    struct nook__wait wait;
+    struct nook__link link;
+    nook_task *task;
+    nook_task_fn fn;
+    void *arg;
+    nook_context *context; /* NULL: the thread's own */
+    int result;
+};
+
+struct nook__pool {
+    struct nook__link jobs;
+    pthread_cond_t work;
+    pthread_t *threads;
+    unsigned n, idle, limit;
+    unsigned busy; /* jobs queued or running */
+    int closing;
+};
+
+void nook__pool_open(struct nook__pool *pool, unsigned limit);
+void nook__pool_close(struct nook__run *run);
+
+/* --- runs ----------------------------------------------------------------------------- */
+
+struct nook__sizes {
+    struct nook__sizes *next;
+    struct nook__stacks *stacks;
+    size_t size;
+};
+
+struct nook__worker {
+    unsigned index;
+    struct nook__run *run;
+    nook_task *current;
+    struct nook__wait *parking; /* why the current task leaves */
+    struct nook__switch sw;
+    struct nook__fiber fiber;
+    struct nook__link queue;
+    pthread_t thread;
+    pthread_cond_t work;
+    int asleep;
+    struct nook__overflow_thread overflow;
+};
+
+struct nook__run {
+    pthread_mutex_t lock;
+    struct nook__worker *workers;
+    unsigned n_workers;
+    unsigned real_workers; /* threads; 1 in a schedule */
+    int migrate, save_errno;
+    nook_task_hooks hooks;
+    size_t stack_size;
+    struct nook__sizes **sizes;
+    struct nook__link tasks, handles;
+    struct nook__link shared; /* events that any worker may take */
+    struct nook__timers timers;
+    struct nook__poller poller;
+    struct nook__pool pool;
+    uint64_t next_id, next_order;
+    nook_task *main;
+    atomic_int closing; /* main has ended: parks answer NOOK_ECANCELED */
+    int finished;       /* nothing is left */
+    int deadlocked;
+    unsigned idle;
+    int polling; /* a worker waits in the poller */
+    struct nook__worker *poller_worker;
+    nook_schedule *schedule;
+    uint64_t now;            /* of a schedule */
+    unsigned next_worker;    /* of a schedule: where the next new task goes */
+    pthread_cond_t returned; /* a job is back */
+};
+
+/* The worker that runs here; NULL on other threads. Never kept over a switch. */
+struct nook__worker *nook__here(void);
+void nook__here_set(struct nook__worker *worker);
+
+/* Under the lock. */
+void nook__ready(struct nook__run *run, struct nook__event *event);
+void nook__unready(struct nook__event *event);
+void nook__signal(struct nook__run *run, struct nook__worker *worker);
+uint64_t nook__clock(const struct nook__run *run);
+
+/* Runs one event on this worker. No lock held. */
+void nook__step(struct nook__worker *worker, struct nook__event *event);
+/* Under the lock: what a run with nothing ready must do. 1: it has something now, or is
+ * finished. */
+int nook__settle(struct nook__run *run);
+
+int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
+                   void *arg, const nook_run_options *options, int *result);
+int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
+void nook__sizes_free(struct nook__sizes **sizes);
+int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
+                   const nook_task_options *options);
+
+/* Main has ended: everybody else is asked to stop. Under the lock. */
+void nook__run_close(struct nook__run *run);
+
+/* The two loops. */
+void nook__real_loop(struct nook__worker *worker);
+void nook__schedule_loop(struct nook__worker *worker);
+unsigned nook__choose(nook_schedule *schedule, unsigned n);
+
+extern atomic_long nook__tasks_alive, nook__handles_alive, nook__timers_alive,
+    nook__waits_alive;
+
+#endif

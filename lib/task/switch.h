@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The switch: one thread, several stacks, one of them running.
+ *
+ * What travels with a stack is what the calling convention makes a callee
+ * keep: the callee-saved registers, and the control words of floating point
+ * (mxcsr and the x87 control word; fpcr on AArch64). So fesetround() in one
+ * task does not change the arithmetic of the next. A new stack starts with the
+ * default floating-point environment (round to nearest, every exception
+ * masked), whatever its creator had set.
+ *
+ * What does not travel: thread-local storage, errno, the signal mask (except
+ * in the ucontext build, where swapcontext carries it), the x87 status word,
+ * and every address of a thread-local that the compiler keeps in a register.
+ * Whoever switches must, afterwards, use only what came through the stack.
+ */
+#ifndef NOOK__SWITCH_H
+#define NOOK__SWITCH_H
+
+#include <stddef.h>
+
+struct nook__switch {
+    void *sp;
+    void *extra; /* ucontext_t * in the ucontext build, else unused */
+};
+
+/*
+ * Makes *to start entry(arg) on the stack [stack_low, stack_low + stack_size)
+ * at the first switch to it; the top is rounded down to 16 bytes. entry must
+ * never return. Writes only near the top of the stack, and allocates nothing.
+ * NOOK_ENOMEM: the stack cannot hold a first frame.
+ */
+int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_size,
+                         void (*entry)(void *arg), void *arg);
+
+/* Forgets a stack that will not be switched to again. Safe on {NULL, NULL} and twice. */
+void nook__switch_discard(struct nook__switch *s);
+
+/*
+ * Saves here into *from and continues *to. Returns when somebody switches
+ * back to *from, perhaps on another thread. *from may start as {NULL, NULL}:
+ * a thread's own stack needs no preparation. from and to may not be the same.
+ */
+void nook__switch(struct nook__switch *from, struct nook__switch *to)
+    __attribute__((visibility("hidden")));
+
+#endif

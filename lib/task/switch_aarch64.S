@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * nook__switch for AArch64, AAPCS64.
+ *
+ * A parked stack holds, from its sp upwards: x19-x30, d8-d15, fpcr, a pad.
+ * switch_frame.c builds the same frame by hand for a stack that has not run.
+ * Both frames have one layout, so the unwinding notes stay true across the
+ * change of sp. x18 belongs to the platform, and stays with the thread.
+ */
+        .text
+        .globl  nook__switch
+        .hidden nook__switch
+        .type   nook__switch, %function
+        .p2align 4
+nook__switch:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        sub     sp, sp, #176
+        .cfi_adjust_cfa_offset 176
+        stp     x19, x20, [sp, #0]
+        .cfi_rel_offset x19, 0
+        .cfi_rel_offset x20, 8
+        stp     x21, x22, [sp, #16]
+        .cfi_rel_offset x21, 16
+        .cfi_rel_offset x22, 24
+        stp     x23, x24, [sp, #32]
+        .cfi_rel_offset x23, 32
+        .cfi_rel_offset x24, 40
+        stp     x25, x26, [sp, #48]
+        .cfi_rel_offset x25, 48
+        .cfi_rel_offset x26, 56
+        stp     x27, x28, [sp, #64]
+        .cfi_rel_offset x27, 64
+        .cfi_rel_offset x28, 72
+        stp     x29, x30, [sp, #80]
+        .cfi_rel_offset x29, 80
+        .cfi_rel_offset x30, 88
+        stp     d8, d9, [sp, #96]
+        stp     d10, d11, [sp, #112]
+        stp     d12, d13, [sp, #128]
+        stp     d14, d15, [sp, #144]
+        mrs     x9, fpcr
+        str     x9, [sp, #160]
+
+        mov     x10, sp
+        str     x10, [x0]
+        ldr     x10, [x1]
+        mov     sp, x10
+
+        /* Writing fpcr drains the pipeline: only if it differs. */
+        ldr     x10, [sp, #160]
+        cmp     x9, x10
+        b.eq    1f
+        msr     fpcr, x10
+1:      ldp     d8, d9, [sp, #96]
+        ldp     d10, d11, [sp, #112]
+        ldp     d12, d13, [sp, #128]
+        ldp     d14, d15, [sp, #144]
+        ldp     x19, x20, [sp, #0]
+        ldp     x21, x22, [sp, #16]
+        ldp     x23, x24, [sp, #32]
+        ldp     x25, x26, [sp, #48]
+        ldp     x27, x28, [sp, #64]
+        ldp     x29, x30, [sp, #80]
+        add     sp, sp, #176
+        .cfi_adjust_cfa_offset -176
+        .cfi_restore x19
+        .cfi_restore x20
+        .cfi_restore x21
+        .cfi_restore x22
+        .cfi_restore x23
+        .cfi_restore x24
+        .cfi_restore x25
+        .cfi_restore x26
+        .cfi_restore x27
+        .cfi_restore x28
+        .cfi_restore x29
+        .cfi_restore x30
+        ret
+        .cfi_endproc
+        .size   nook__switch, . - nook__switch
+
+/*
+ * Where a new stack starts: x19 is the entry function, x20 its argument, x29
+ * is 0. There is no caller: a debugger that unwinds a task stops here.
+ */
+        .globl  nook__switch_start
+        .hidden nook__switch_start
+        .type   nook__switch_start, %function
+        .p2align 4
+nook__switch_start:
+        .cfi_startproc
+        .cfi_undefined x30
+        hint    #34                     /* bti c */
+        mov     x0, x20
+        blr     x19
+        brk     #1
+        .cfi_endproc
+        .size   nook__switch_start, . - nook__switch_start
+
+        .section .note.GNU-stack, "", %progbits
+
+#if defined(__ARM_FEATURE_BTI_DEFAULT)
+        .section .note.gnu.property, "a", %note
+        .p2align 3
+        .word   4, 16, 5
+        .asciz  "GNU"
+        .word   0xc0000000, 4, 1, 0
+#endif

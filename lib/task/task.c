@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks: making them, waiting for their end, asking about them.
+ *
+ * The run and the one who spawned hold a reference each. What outlives the run
+ * is the name, the number and the result; everything else ends with the task.
+ *
+ * Tasks that share a context object never run at the same time [D3]: they all
+ * belong to one worker, and none of them migrates.
+ */
+#include "run.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+atomic_long nook__tasks_alive;
+
+/* Guards `context` of every task: it is asked for from any thread, and rarely. */
+static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
+
+nook_context *nook__task_take_context(nook_task *task)
+{
+    pthread_mutex_lock(&context_lock);
+    nook_context *context = task->context;
+    task->context = NULL;
+    pthread_mutex_unlock(&context_lock);
+    return context;
+}
+
+/* The worker of a task that uses this context already; 0: there is none. Under the lock. */
+static unsigned home_of(struct nook__run *run, const nook_context *context, unsigned fallback)
+{
+    for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
+        nook_task *task = NOOK__CONTAINER(link, nook_task, all);
+        if (task->context != context)
+            continue;
+        task->migrate = 0;
+        if (task->event.worker == 0) {
+            int ready = task->event.ready;
+            nook__unready(&task->event);
+            task->event.worker = fallback;
+            if (ready)
+                nook__ready(run, &task->event);
+        }
+        return task->event.worker;
+    }
+    return 0;
+}
+
+nook_context *nook_task_context(nook_task *task)
+{
+    nook_context *context = NULL;
+    if (task == NULL)
+        return NULL;
+    pthread_mutex_lock(&context_lock);
+    if (task->context != NULL)
+        context = nook_context_ref(task->context);
+    pthread_mutex_unlock(&context_lock);
+    return context;
+}
+
+/* --- making ------------------------------------------------------------------------ */
+
+/* The context for a new task, with one reference; *shared: others use it too. */
+static int pick_context(const nook_task_options *options, nook_context **out, int *shared)
+{
+    *shared = 1;
+    if (options->context != NULL) {
+        *out = nook_context_ref(options->context);
+        return 0;
+    }
+    if (options->start == NOOK_START_SHARE && nook_context_peek() != NULL) {
+        *out = nook_context_ref(nook_context_peek());
+        return 0;
+    }
+    *shared = 0;
+    if (options->start == NOOK_START_COPY)
+        return nook_context_inherit(out);
+    return nook_context_new(out);
+}
+
+static void name_task(nook_task *task, const char *name)
+{
+    if (name != NULL)
+        snprintf(task->name, sizeof(task->name), "%s", name);
+    else
+        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)task->id);
+}
+
+static int alloc_task(struct nook__run *run, nook_task **out, size_t stack_size)
+{
+    nook_task *task = calloc(1, sizeof(*task));
+    if (task == NULL)
+        return NOOK_ENOMEM;
+    int rc = nook__stacks_of(run, stack_size, &task->stacks);
+    if (rc != 0) {
+        free(task);
+        return rc;
+    }
+    task->run = run;
+    task->event.kind = NOOK__TASK;
+    nook__list_init(&task->event.link);
+    nook__list_init(&task->all);
+    nook__list_init(&task->joiners);
+    nook__list_init(&task->on_done);
+    atomic_init(&task->refs, 2);
+    atomic_init(&task->done, 0);
+    *out = task;
+    return 0;
+}
+
+/* Gives the task a number and a worker, and makes it ready. */
+static void enlist(struct nook__run *run, nook_task *task, const nook_task_options *options,
+                   int shared)
+{
+    struct nook__worker *worker = nook__here();
+    unsigned here = worker != NULL ? worker->index : 1;
+    pthread_mutex_lock(&run->lock);
+    task->id = ++run->next_id;
+    name_task(task, options->name);
+    task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
+    task->event.worker = options->worker;
+    if (shared) {
+        unsigned fallback = options->worker != 0 ? options->worker : here;
+        unsigned home = home_of(run, task->context, fallback);
+        task->event.worker = home != 0 ? home : fallback;
+        task->migrate = 0;
+    }
+    nook__list_append(&run->tasks, &task->all);
+    nook__ready(run, &task->event);
+    pthread_mutex_unlock(&run->lock);
+    atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
+}
+
+int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
+                   const nook_task_options *options)
+{
+    nook_task *task;
+    int shared, rc = alloc_task(run, &task, options->stack_size);
+    if (rc != 0)
+        return rc;
+    rc = pick_context(options, &task->context, &shared);
+    if (rc != 0) {
+        free(task);
+        return rc;
+    }
+    task->fn = fn;
+    task->arg = arg;
+    task->chain = nook_context_ref(task->context);
+    enlist(run, task, options, shared);
+    *out = task;
+    return 0;
+}
+
+int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
+                    const nook_task_options *options)
+{
+    static const nook_task_options defaults;
+    struct nook__worker *worker = nook__here();
+    nook_task *task;
+    if (options == NULL)
+        options = &defaults;
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    if (fn == NULL || options->worker > worker->run->n_workers ||
+        (unsigned)options->start > NOOK_START_SHARE)
+        return NOOK_EINVAL;
+    if (worker->run->closing)
+        return NOOK_ECANCELED;
+    int rc = nook__task_new(worker->run, &task, fn, arg, options);
+    if (rc != 0)
+        return rc;
+    if (out != NULL)
+        *out = task;
+    else
+        nook_task_unref(task);
+    return 0;
+}
+
+nook_task *nook_task_ref(nook_task *task)
+{
+    if (task != NULL)
+        atomic_fetch_add_explicit(&task->refs, 1, memory_order_relaxed);
+    return task;
+}
+
+void nook_task_unref(nook_task *task)
+{
+    if (task == NULL || atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(task);
+    atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
+}
+
+/* --- asking ------------------------------------------------------------------------ */
+
+int nook_task_done(const nook_task *task)
+{
+    return task != NULL && atomic_load_explicit(&task->done, memory_order_acquire);
+}
+
+int nook_task_result(const nook_task *task, int *result)
+{
+    if (task == NULL || result == NULL)
+        return NOOK_EINVAL;
+    if (!nook_task_done(task))
+        return NOOK_EAGAIN;
+    *result = task->result;
+    return 0;
+}
+
+const char *nook_task_name(const nook_task *task)
+{
+    return task != NULL ? task->name : NULL;
+}
+
+uint64_t nook_task_id(const nook_task *task)
+{
+    return task != NULL ? task->id : 0;
+}
+
+int nook_task_at_end(void (*fn)(void *user), void *user)
+{
+    nook_task *task = nook_task_current();
+    if (task == NULL)
+        return NOOK_ENOTASK;
+    if (fn == NULL)
+        return NOOK_EINVAL;
+    struct nook__at_end *end = malloc(sizeof(*end));
+    if (end == NULL)
+        return NOOK_ENOMEM;
+    *end = (struct nook__at_end){task->ends, fn, user};
+    task->ends = end;
+    return 0;
+}
+
+int nook_task_count(nook_task_counts *counts)
+{
+    if (counts == NULL)
+        return NOOK_EINVAL;
+    counts->tasks = atomic_load(&nook__tasks_alive);
+    counts->handles = atomic_load(&nook__handles_alive);
+    counts->stacks = nook__stacks_live();
+    counts->timers = atomic_load(&nook__timers_alive);
+    counts->waits = atomic_load(&nook__waits_alive);
+    return 0;
+}
+
+/* --- waiting for the end ------------------------------------------------------------- */
+
+struct gathering {
+    struct nook__wait wait;
+    nook_task *const *tasks;
+    struct nook__joiner *joiners;
+    size_t n, left;
+    int forwarded;
+};
+
+static int begin_gather(struct nook__wait *wait, nook_task *task)
+{
+    struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
+    for (size_t i = 0; i < gathering->n; i++) {
+        struct nook__joiner *joiner = &gathering->joiners[i];
+        nook__list_init(&joiner->link);
+        joiner->task = task;
+        joiner->left = &gathering->left;
+        if (nook_task_done(gathering->tasks[i]))
+            continue;
+        gathering->left++;
+        nook__list_append(&gathering->tasks[i]->joiners, &joiner->link);
+    }
+    return gathering->left != 0;
+}
+
+static void undo_gather(struct nook__wait *wait, nook_task *task)
+{
+    struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
+    (void)task;
+    for (size_t i = 0; i < gathering->n; i++)
+        nook__list_remove(&gathering->joiners[i].link);
+}
+
+/* Cancelling one may end the wait: what is still to do was decided before. */
+static void forward_gather(struct nook__wait *wait)
+{
+    struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
+    gathering->forwarded = 1;
+    for (size_t i = 0; i < gathering->n; i++)
+        if (!nook_task_done(gathering->tasks[i]))
+            nook__cancel_locked(gathering->tasks[i]);
+}
+
+static int all_done(nook_task *const *tasks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!nook_task_done(tasks[i]))
+            return 0;
+    return 1;
+}
+
+static int check_tasks(nook_task *const *tasks, size_t n)
+{
+    nook_task *self = nook_task_current();
+    if (self == NULL)
+        return NOOK_ENOTASK;
+    if (tasks == NULL && n != 0)
+        return NOOK_EINVAL;
+    for (size_t i = 0; i < n; i++) {
+        if (tasks[i] == NULL)
+            return NOOK_EINVAL;
+        if (tasks[i] == self)
+            return NOOK_EDEADLK;
+    }
+    return 0;
+}
+
+static int await_all(struct gathering *gathering)
+{
+    gathering->wait.begin = begin_gather;
+    gathering->wait.undo = undo_gather;
+    gathering->wait.forward = forward_gather;
+    if (all_done(gathering->tasks, gathering->n))
+        return 0;
+    return nook__park(&gathering->wait);
+}
+
+int nook_task_join(nook_task *task, int *result)
+{
+    struct nook__joiner joiner;
+    struct gathering gathering = {.tasks = &task, .joiners = &joiner, .n = 1};
+    int rc = check_tasks(&task, 1);
+    if (rc == 0)
+        rc = await_all(&gathering);
+    if (rc != 0)
+        return rc;
+    /* As asyncio's await: cancelled itself only if the inner one gave in. */
+    if (gathering.forwarded && task->result == NOOK_ECANCELED)
+        return NOOK_ECANCELED;
+    if (result != NULL)
+        *result = task->result;
+    return 0;
+}
+
+int nook_gather(nook_task *const *tasks, size_t n, int *results)
+{
+    enum { FEW = 8 };
+    struct nook__joiner few[FEW];
+    struct gathering gathering = {.tasks = tasks, .joiners = few, .n = n};
+    int rc = check_tasks(tasks, n);
+    if (rc != 0)
+        return rc;
+    if (n > FEW && (gathering.joiners = calloc(n, sizeof(few[0]))) == NULL)
+        return NOOK_ENOMEM;
+    rc = await_all(&gathering);
+    if (gathering.joiners != few)
+        free(gathering.joiners);
+    if (rc == 0 && gathering.forwarded)
+        rc = NOOK_ECANCELED;
+    for (size_t i = 0; rc == 0 && results != NULL && i < n; i++)
+        results[i] = tasks[i]->result;
+    return rc;
+}

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/* The pool of stacks: guards, reuse, colours, exhaustion, counts. */
+#include "coroutine.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#define KIB 1024UL
+
+/* --- sizes and counts ------------------------------------------------------- */
+
+static void default_size_and_count(void **state)
+{
+    struct nook__stacks *pool = *state;
+    struct nook__stack stack;
+    assert_int_equal(nook__stacks_size(pool), NOOK__STACK_DEFAULT);
+    assert_int_equal(nook__stack_get(pool, &stack), 0);
+    assert_int_equal(stack.size, NOOK__STACK_DEFAULT);
+    assert_int_equal(nook__stacks_live(), 1);
+    nook__stack_put(pool, &stack);
+    assert_int_equal(nook__stacks_live(), 0);
+    assert_null(stack.low);
+}
+
+static void sizes_are_rounded_to_pages(void **state)
+{
+    struct nook__stacks *pool;
+    (void)state;
+    assert_int_equal(nook__stacks_new(&pool, 1), 0);
+    size_t least = nook__stacks_size(pool);
+    nook__stacks_free(pool);
+    assert_true(least >= NOOK__STACK_SMALLEST);
+    assert_int_equal(nook__stacks_new(&pool, 100 * KIB + 1), 0);
+    assert_int_equal(nook__stacks_size(pool) % 4096, 0);
+    assert_in_range(nook__stacks_size(pool), 100 * KIB + 1, 164 * KIB);
+    nook__stacks_free(pool);
+}
+
+static void a_size_beyond_reason_is_refused(void **state)
+{
+    struct nook__stacks *pool = NULL;
+    (void)state;
+    assert_int_equal(nook__stacks_new(&pool, SIZE_MAX - 5), NOOK_EINVAL);
+    assert_null(pool);
+    nook__stacks_free(NULL);
+}
+
+static void a_stack_beyond_the_address_space_is_no_memory(void **state)
+{
+    struct nook__stacks *pool;
+    struct nook__stack stack;
+    (void)state;
+    assert_int_equal(nook__stacks_new(&pool, (size_t)1 << 60), 0);
+    assert_int_equal(nook__stack_get(pool, &stack), NOOK_ENOMEM);
+    assert_int_equal(nook__stacks_live(), 0);
+    nook__stacks_free(pool);
+}
+
+/* --- reuse ------------------------------------------------------------------ */
+
+static void the_last_back_is_the_first_out(void **state)
+{
+    struct nook__stacks *pool = *state;
+    struct nook__stack a, b, c;
+    assert_int_equal(nook__stack_get(pool, &a), 0);
+    assert_int_equal(nook__stack_get(pool, &b), 0);
+    assert_ptr_not_equal(a.low, b.low);
+    char *low_a = a.low, *low_b = b.low;
+    nook__stack_put(pool, &a);
+    nook__stack_put(pool, &b);
+    assert_int_equal(nook__stack_get(pool, &c), 0);
+    assert_ptr_equal(c.low, low_b);
+    assert_int_equal(nook__stack_get(pool, &a), 0);
+    assert_ptr_equal(a.low, low_a);
+    nook__stack_put(pool, &a);
+    nook__stack_put(pool, &c);
+}
+
+#define BURST 600
+
+static int is_resident(char *page)
+{
+    unsigned char there = 0;
+    return mincore(page, 4096, &there) == 0 && (there & 1) != 0;
+}
+
+static size_t burst(struct nook__stacks *pool, char **lows)
+{
+    static struct nook__stack stacks[BURST];
+    size_t failures = 0;
+    for (size_t i = 0; i < BURST; i++) {
+        if (nook__stack_get(pool, &stacks[i]) != 0) {
+            failures++;
+            continue;
+        }
+        lows[i] = stacks[i].low;
+        stacks[i].low[0] = 1;
+    }
+    for (size_t i = 0; i < BURST; i++)
+        if (stacks[i].low != NULL)
+            nook__stack_put(pool, &stacks[i]);
+    return failures;
+}
+
+static size_t resident_of(char **lows)
+{
+    size_t resident = 0;
+    for (size_t i = 0; i < BURST; i++)
+        resident += is_resident(lows[i]) ? 1 : 0;
+    return resident;
+}
+
+static void idle_stacks_give_their_memory_back(void **state)
+{
+    static char *first[BURST], *again[BURST];
+    assert_int_equal(burst(*state, first), 0);
+    assert_in_range(resident_of(first), 1, NOOK__STACKS_WARM + 2);
+    /* And they are usable as before, with no slab more. */
+    assert_int_equal(burst(*state, again), 0);
+    assert_in_range(resident_of(again), 1, NOOK__STACKS_WARM + 2);
+    for (size_t i = 0; i < BURST; i++) {
+        size_t j = 0;
+        while (j < BURST && again[j] != first[i])
+            j++;
+        assert_true(j < BURST);
+    }
+}
+
+static void stacks_in_use_keep_their_content(void **state)
+{
+    struct nook__stacks *pool = *state;
+    static char *lows[BURST];
+    struct nook__stack kept[8];
+    for (int i = 0; i < 8; i++) {
+        assert_int_equal(nook__stack_get(pool, &kept[i]), 0);
+        memset(kept[i].low, i + 1, kept[i].size);
+    }
+    assert_int_equal(burst(pool, lows), 0);
+    for (int i = 0; i < 8; i++) {
+        for (size_t at = 0; at < kept[i].size; at += 64)
+            assert_int_equal(kept[i].low[at], i + 1);
+        nook__stack_put(pool, &kept[i]);
+    }
+}
+
+/* --- colours ---------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    uintptr_t x = *(const uintptr_t *)a, y = *(const uintptr_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+#define PAINTED 24
+
+static size_t distinct_colours(struct nook__stacks *pool)
+{
+    struct nook__stack stacks[PAINTED];
+    uintptr_t shifts[PAINTED];
+    size_t distinct = 1;
+    for (size_t i = 0; i < PAINTED; i++) {
+        assert_int_equal(nook__stack_get(pool, &stacks[i]), 0);
+        uintptr_t end = (uintptr_t)stacks[i].low + stacks[i].size;
+        uintptr_t top = (uintptr_t)nook__stack_top(&stacks[i]);
+        assert_int_equal(top % 16, 0);
+        assert_in_range(top, end - stacks[i].size / 16, end);
+        shifts[i] = end - top;
+    }
+    for (size_t i = 0; i < PAINTED; i++)
+        nook__stack_put(pool, &stacks[i]);
+    qsort(shifts, PAINTED, sizeof shifts[0], by_value);
+    for (size_t i = 1; i < PAINTED; i++)
+        distinct += shifts[i] != shifts[i - 1] ? 1 : 0;
+    return distinct;
+}
+
+static void tops_are_coloured(void **state)
+{
+    struct nook__stacks *small;
+    assert_int_equal(distinct_colours(*state), PAINTED);
+    assert_int_equal(nook__stacks_new(&small, 16 * KIB), 0);
+    assert_in_range(distinct_colours(small), 8, PAINTED);
+    nook__stacks_free(small);
+}
+
+/* --- guards ----------------------------------------------------------------- */
+
+static size_t poke_size;
+static long poke_offset;
+
+/* Touches one byte of a fresh stack, counted from low. */
+static int poke(void)
+{
+    struct nook__stacks *pool;
+    struct nook__stack lower, upper;
+    if (nook__stacks_new(&pool, poke_size) != 0 || nook__stack_get(pool, &lower) != 0 ||
+        nook__stack_get(pool, &upper) != 0)
+        return 3;
+    if (upper.low < lower.low)
+        return 4;
+    *(volatile char *)(upper.low + poke_offset) = 1;
+    nook__stack_put(pool, &upper);
+    nook__stack_put(pool, &lower);
+    nook__stacks_free(pool);
+    return 0;
+}
+
+static int faults(size_t size, long offset)
+{
+    poke_size = size;
+    poke_offset = offset;
+    int status = status_of(poke);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+}
+
+static int is_fine(size_t size, long offset)
+{
+    poke_size = size;
+    poke_offset = offset;
+    int status = status_of(poke);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void the_guard_faults_and_the_stack_does_not(void **state)
+{
+    (void)state;
+    assert_true(faults(64 * KIB, -1));
+    assert_true(faults(64 * KIB, -4097));
+    assert_true(faults(64 * KIB, -(long)(64 * KIB)));
+    assert_true(is_fine(64 * KIB, -(long)(64 * KIB) - 1)); /* the neighbour's last byte */
+    assert_true(is_fine(64 * KIB, 0));
+    assert_true(is_fine(64 * KIB, (long)(64 * KIB) - 1));
+}
+
+static void the_guard_is_16_to_64_KiB(void **state)
+{
+    (void)state;
+    assert_true(faults(4 * KIB, -(long)(16 * KIB)));
+    assert_true(is_fine(4 * KIB, -(long)(16 * KIB) - 1));
+    assert_true(faults(32 * KIB, -(long)(32 * KIB)));
+    assert_true(faults(1024 * KIB, -(long)(64 * KIB)));
+    assert_true(is_fine(1024 * KIB, -(long)(64 * KIB) - 1));
+}
+
+static int poke_reused(void)
+{
+    struct nook__stacks *pool;
+    struct nook__stack stacks[300];
+    if (nook__stacks_new(&pool, 64 * KIB) != 0)
+        return 3;
+    for (size_t i = 0; i < 300; i++)
+        if (nook__stack_get(pool, &stacks[i]) != 0)
+            return 3;
+    char *low = stacks[0].low;
+    for (size_t i = 0; i < 300; i++) /* the first back are given back to the kernel */
+        nook__stack_put(pool, &stacks[i]);
+    *(volatile char *)(low) = 1;
+    *(volatile char *)(low - 1) = 1;
+    return 0;
+}
+
+static void the_guard_survives_giving_memory_back(void **state)
+{
+    int status = status_of(poke_reused);
+    (void)state;
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+static void owner_knows_guards_and_nothing_else(void **state)
+{
+    struct nook__stacks *pool = *state;
+    struct nook__stack stack, owner;
+    int local = 0;
+    assert_int_equal(nook__stack_get(pool, &stack), 0);
+    assert_int_equal(nook__stack_owner(stack.low - 1, &owner), 1);
+    assert_ptr_equal(owner.low, stack.low);
+    assert_int_equal(owner.size, stack.size);
+    assert_int_equal(nook__stack_owner(stack.low - 16 * KIB, NULL), 1);
+    assert_int_equal(nook__stack_owner(stack.low, NULL), 0);
+    assert_int_equal(nook__stack_owner(stack.low + stack.size - 1, NULL), 0);
+    assert_int_equal(nook__stack_owner(&local, NULL), 0);
+    assert_int_equal(nook__stack_owner(NULL, NULL), 0);
+    nook__stack_put(pool, &stack);
+}
+
+static void owner_forgets_a_freed_pool(void **state)
+{
+    struct nook__stacks *pool;
+    struct nook__stack stack;
+    (void)state;
+    assert_int_equal(nook__stacks_new(&pool, 0), 0);
+    assert_int_equal(nook__stack_get(pool, &stack), 0);
+    char *guard = stack.low - 1;
+    assert_int_equal(nook__stack_owner(guard, NULL), 1);
+    nook__stack_put(pool, &stack);
+    nook__stacks_free(pool);
+    assert_int_equal(nook__stack_owner(guard, NULL), 0);
+}
+
+/* --- threads ---------------------------------------------------------------- */
+
+#define THREADS 4
+#define TURNS 2000
+
+struct user {
+    struct nook__stacks *pool;
+    char mark;
+    int failures, clashes;
+};
+
+/* Three stacks at a time; a stack that two threads hold loses one's mark. */
+static void *use_stacks(void *arg)
+{
+    struct user *user = arg;
+    for (int i = 0; i < TURNS; i++) {
+        struct nook__stack held[3];
+        int n = 0;
+        while (n < 3 && nook__stack_get(user->pool, &held[n]) == 0)
+            held[n++].low[0] = user->mark;
+        user->failures += 3 - n;
+        while (n-- > 0) {
+            if (held[n].low[0] != user->mark)
+                user->clashes++;
+            nook__stack_put(user->pool, &held[n]);
+        }
+    }
+    return NULL;
+}
+
+static void threads_share_a_pool(void **state)
+{
+    struct user users[THREADS];
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        users[i] = (struct user){.pool = *state, .mark = (char)(i + 1)};
+        assert_int_equal(pthread_create(&threads[i], NULL, use_stacks, &users[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(users[i].failures, 0);
+        assert_int_equal(users[i].clashes, 0);
+    }
+}
+
+/* --- exhaustion ------------------------------------------------------------- */
+
+/* The sanitizers need mappings and address space of their own. */
+#if !NOOK__ASAN && !NOOK__TSAN
+#define HOARD 60000
+
+/* Takes stacks until there are no more, gives all back, and asks once more. */
+static int hoard(void)
+{
+    static struct nook__stack stacks[HOARD];
+    struct nook__stacks *pool;
+    int n = 0, rc = nook__stacks_new(&pool, 64 * KIB);
+    while (rc == 0 && n < HOARD)
+        if ((rc = nook__stack_get(pool, &stacks[n])) == 0)
+            n++;
+    if (rc == 0)
+        return 77; /* this system has room for all */
+    if (rc != NOOK_ENOMEM || n == 0 || nook__stacks_live() != n)
+        return 1;
+    while (n > 0)
+        nook__stack_put(pool, &stacks[--n]);
+    if (nook__stack_get(pool, &stacks[0]) != 0)
+        return 2;
+    nook__stack_put(pool, &stacks[0]);
+    nook__stacks_free(pool);
+    return nook__stacks_live() == 0 ? 0 : 3;
+}
+
+static int hoard_in_a_small_address_space(void)
+{
+    struct rlimit limit = {512 * KIB * KIB, 512 * KIB * KIB};
+    if (setrlimit(RLIMIT_AS, &limit) != 0)
+        return 4;
+    return hoard();
+}
+
+static void no_address_space_is_no_memory(void **state)
+{
+    (void)state;
+    if (nook__on_valgrind()) /* it walks the list of all stacks that it knows */
+        skip();
+    int status = status_of(hoard_in_a_small_address_space);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* Where guards need mprotect, the kernel's count of mappings ends it; where
+ * they do not, 60,000 stacks fit. */
+static void no_more_mappings_is_no_memory(void **state)
+{
+    (void)state;
+    if (nook__on_valgrind()) /* it walks the list of all stacks that it knows */
+        skip();
+    int status = status_of(hoard);
+    assert_true(WIFEXITED(status));
+#ifdef NOOK__GUARD_MPROTECT
+    if (WEXITSTATUS(status) == 77)
+        skip(); /* vm.max_map_count was raised */
+    assert_int_equal(WEXITSTATUS(status), 0);
+#else
+    assert_true(WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 0);
+#endif
+}
+#endif
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, pool_setup, pool_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(default_size_and_count),
+        TEST(sizes_are_rounded_to_pages),
+        TEST(a_size_beyond_reason_is_refused),
+        TEST(a_stack_beyond_the_address_space_is_no_memory),
+        TEST(the_last_back_is_the_first_out),
+        TEST(idle_stacks_give_their_memory_back),
+        TEST(stacks_in_use_keep_their_content),
+        TEST(tops_are_coloured),
+        TEST(the_guard_faults_and_the_stack_does_not),
+        TEST(the_guard_is_16_to_64_KiB),
+        TEST(the_guard_survives_giving_memory_back),
+        TEST(owner_knows_guards_and_nothing_else),
+        TEST(owner_forgets_a_freed_pool),
+        TEST(threads_share_a_pool),
+#if !NOOK__ASAN && !NOOK__TSAN
+        TEST(no_address_space_is_no_memory),
+        TEST(no_more_mappings_is_no_memory),
+#endif
+    };
+    return cmocka_run_group_tests_name("task.stack", tests, NULL, NULL);
+}
