@@ -15,7 +15,11 @@
 
 /* --- stacks --------------------------------------------------------------- */
 
-static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+/*
+ * Every nook_current_... finds its stacks here, so readers share the lock. A listed
+ * one has references; the last goes under the write lock, together with the listing.
+ */
+static pthread_rwlock_t list_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct nook__contexts *list;
 
 static int contexts_new(const nook_backing *backing, struct nook__contexts **out)
@@ -25,7 +29,7 @@ static int contexts_new(const nook_backing *backing, struct nook__contexts **out
     struct nook__contexts *made = calloc(1, sizeof *made);
     if (made == NULL)
         return NOOK_ENOMEM;
-    made->refs = 1;
+    atomic_init(&made->refs, 1);
     made->backing = backing;
     int rc = nook_local_stack_new(&made->apps, &options);
     if (rc == 0)
@@ -46,14 +50,14 @@ static void contexts_free(struct nook__contexts *contexts)
     free(contexts);
 }
 
-/* Under the list's lock. */
+/* Under the list's lock, for reading at least. */
 static struct nook__contexts *contexts_find(const nook_backing *backing)
 {
     struct nook__contexts *contexts = list;
     while (contexts != NULL && contexts->backing != backing)
         contexts = contexts->next;
     if (contexts != NULL)
-        contexts->refs++;
+        atomic_fetch_add_explicit(&contexts->refs, 1, memory_order_relaxed);
     return contexts;
 }
 
@@ -62,15 +66,15 @@ int nook__contexts_get(const nook_backing *backing, int make, struct nook__conte
     struct nook__contexts *fresh = NULL;
     if (backing == NULL)
         backing = nook_backing_thread();
-    pthread_mutex_lock(&list_lock);
+    pthread_rwlock_rdlock(&list_lock);
     *out = contexts_find(backing);
-    pthread_mutex_unlock(&list_lock);
+    pthread_rwlock_unlock(&list_lock);
     if (*out != NULL || !make)
         return 0;
     int rc = contexts_new(backing, &fresh); /* no lock: a backing's open is a callback */
     if (rc < 0)
         return rc;
-    pthread_mutex_lock(&list_lock);
+    pthread_rwlock_wrlock(&list_lock);
     *out = contexts_find(backing);
     if (*out == NULL) {
         *out = fresh;
@@ -78,7 +82,7 @@ int nook__contexts_get(const nook_backing *backing, int make, struct nook__conte
         list = fresh;
         fresh = NULL;
     }
-    pthread_mutex_unlock(&list_lock);
+    pthread_rwlock_unlock(&list_lock);
     if (fresh != NULL)
         contexts_free(fresh);
     return 0;
@@ -86,15 +90,20 @@ int nook__contexts_get(const nook_backing *backing, int make, struct nook__conte
 
 void nook__contexts_put(struct nook__contexts *contexts)
 {
-    pthread_mutex_lock(&list_lock);
-    int last = --contexts->refs == 0;
+    unsigned refs = atomic_load_explicit(&contexts->refs, memory_order_relaxed);
+    while (refs > 1)
+        if (atomic_compare_exchange_weak_explicit(&contexts->refs, &refs, refs - 1,
+                                                  memory_order_release, memory_order_relaxed))
+            return;
+    pthread_rwlock_wrlock(&list_lock);
+    int last = atomic_fetch_sub_explicit(&contexts->refs, 1, memory_order_acq_rel) == 1;
     if (last) {
         struct nook__contexts **at = &list;
         while (*at != contexts)
             at = &(*at)->next;
         *at = contexts->next;
     }
-    pthread_mutex_unlock(&list_lock);
+    pthread_rwlock_unlock(&list_lock);
     if (last)
         contexts_free(contexts);
 }

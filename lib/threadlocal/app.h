@@ -9,7 +9,7 @@
 
 /* The two stacks of a backing. Counted; found through a list. */
 struct nook__contexts {
-    unsigned refs; /* under the list's lock */
+    atomic_uint refs;
     const nook_backing *backing;
     nook_local_stack *apps, *requests; /* of struct nook__pushable */
     struct nook__contexts *next;

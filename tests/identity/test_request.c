@@ -230,6 +230,55 @@ static void F14_a_copy_works_in_a_task_on_every_identity(void **state)
     }
 }
 
+/* --- F7, F15: what a child inherited is its parent's ----------------------------------- */
+
+struct inherited {
+    nook_request_context *context;
+    int push, pop;
+};
+
+static int push_and_pop_the_parents(void *arg)
+{
+    struct inherited *inherited = arg;
+    inherited->push = nook_request_context_push(inherited->context);
+    inherited->pop = nook_request_context_pop(inherited->context, 0, NULL);
+    return 0;
+}
+
+static int inherited_main(void *arg)
+{
+    struct inherited *inherited = arg;
+    nook_app_options options = {.backing = nook_backing_context()};
+    nook_app *app = NULL;
+    nook_task *task = NULL;
+    int rc = nook_app_new(&app, &options);
+    if (rc == 0)
+        rc = nook_request_context_new(app, inherited, &inherited->context);
+    if (rc == 0)
+        rc = nook_request_context_push(inherited->context);
+    if (rc == 0)
+        rc = nook_task_spawn(&task, push_and_pop_the_parents, inherited, NULL);
+    if (rc == 0)
+        rc = nook_task_join(task, NULL);
+    if (rc == 0)
+        rc = nook_request_context_pop(inherited->context, 0, NULL);
+    nook_task_unref(task);
+    nook_request_context_unref(inherited->context);
+    nook_app_unref(app);
+    return rc;
+}
+
+static void F7_F15_by_context_a_child_cannot_pop_its_parents(void **state)
+{
+    struct inherited inherited = {NULL, 0, 0};
+    int result = -1;
+    (void)state;
+    assert_int_equal(nook_run(inherited_main, &inherited, NULL, &result), 0);
+    assert_int_equal(result, 0);
+    assert_int_equal(inherited.push, NOOK_EBUSY);
+    assert_int_equal(inherited.pop, NOOK_ENOTACTIVE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +286,7 @@ int main(void)
         identity_test(F3_by_task_each_sees_its_own_and_a_child_none),
         identity_test(F3_by_context_each_sees_its_own_and_so_does_a_child),
         identity_test(F14_a_copy_works_in_a_task_on_every_identity),
+        identity_test(F7_F15_by_context_a_child_cannot_pop_its_parents),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

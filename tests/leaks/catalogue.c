@@ -84,3 +84,23 @@ int leak_spawn(nook_task **out, const char *name, nook_task_fn fn, void *arg)
     nook_task_options options = {.name = name};
     return nook_task_spawn(out, fn, arg, &options);
 }
+
+enum { TOGETHER = 16 };
+
+int leak_together(const struct leak_actor *actors, size_t n)
+{
+    nook_task *tasks[TOGETHER] = {NULL};
+    int results[TOGETHER] = {0};
+    size_t spawned = 0;
+    int rc = n <= TOGETHER ? 0 : NOOK_EINVAL;
+    for (; rc == 0 && spawned < n; spawned += rc == 0)
+        rc = leak_spawn(&tasks[spawned], actors[spawned].name, actors[spawned].fn,
+                        actors[spawned].arg);
+    int joined = nook_gather(tasks, spawned, results);
+    for (size_t i = 0; i < spawned; i++) {
+        if (rc == 0)
+            rc = results[i];
+        nook_task_unref(tasks[i]);
+    }
+    return rc != 0 ? rc : joined;
+}

@@ -176,7 +176,15 @@ int leak_promise_kept(const struct leak_case *leak, const struct leak_run *run);
  */
 int leak_play(nook_task_fn main, void *arg, const nook_run_options *options);
 
-/* nook_task_spawn with a name, and with arg's children named as the story's actors. */
+/* nook_task_spawn with a name, which is the story's actor. */
 int leak_spawn(nook_task **out, const char *name, nook_task_fn fn, void *arg);
+
+/* From a task: spawns all of them in this order, and waits. The first error, of any. */
+struct leak_actor {
+    const char *name;
+    nook_task_fn fn;
+    void *arg;
+};
+int leak_together(const struct leak_actor *actors, size_t n);
 
 #endif

@@ -1128,6 +1128,41 @@ static void a_thread_that_ends_without_a_pop_leaves_nothing(void **state)
     expect_outside();
 }
 
+static void *ask_and_serve(void *arg)
+{
+    int *errors = arg;
+    for (int i = 0; i < 100; i++) {
+        nook_app *mine = NULL;
+        nook_request_context *context = NULL;
+        void *request = NULL;
+        *errors += nook_current_request(NULL, &request) != NOOK_EOUTSIDEREQUEST;
+        *errors += nook_app_new(&mine, NULL) != 0;
+        *errors += nook_request_context_new(mine, hello, &context) != 0;
+        *errors += nook_request_context_push(context) != 0;
+        *errors += nook_current_request(NULL, &request) != 0 || request != hello;
+        *errors += nook_request_context_pop(context, 0, NULL) != 0;
+        nook_request_context_unref(context);
+        nook_app_unref(mine);
+    }
+    return NULL;
+}
+
+/* The stacks of a backing come with its first app and go with its last. */
+static void apps_come_and_go_in_many_threads(void **state)
+{
+    pthread_t threads[4];
+    int errors[4] = {0};
+    (void)state;
+    nook_app_unref(app);
+    app = NULL;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ask_and_serve, &errors[i]), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(errors[i], 0);
+}
+
 static void backings_have_stacks_of_their_own(void **state)
 {
     nook_app_options options = options_of("flow", &flow_backing);
@@ -1219,6 +1254,7 @@ int main(void)
         request_test(F18_one_more_push_preserves_the_context),
         request_test(F19_an_app_context_pushed_here_is_not_there),
         request_test(a_thread_that_ends_without_a_pop_leaves_nothing),
+        request_test(apps_come_and_go_in_many_threads),
         request_test(backings_have_stacks_of_their_own),
         request_test(wrong_arguments_are_refused),
     };

@@ -16,31 +16,31 @@
 NOOK_BEGIN_DECLS
 
 /* X(name, value, sentence): the one table behind the enum, the names and the sentences. */
-#define NOOK_ERRORS(X)                                                                 \
-    X(NOOK_EINVAL, -EINVAL, "an argument has a value that this call does not take")    \
-    X(NOOK_ENOMEM, -ENOMEM, "out of memory")                                           \
-    X(NOOK_EAGAIN, -EAGAIN, "a resource is used up for now; try again later")          \
-    X(NOOK_EBUSY, -EBUSY, "the object is in use")                                      \
-    X(NOOK_ECANCELED, -ECANCELED, "the task was cancelled")                            \
-    X(NOOK_ETIMEDOUT, -ETIMEDOUT, "the deadline passed")                               \
-    X(NOOK_EDEADLK, -EDEADLK, "every task is parked and nothing can wake one")         \
-    X(NOOK_ENOENT, -ENOENT, "there is no such entry")                                  \
-    X(NOOK_ENOTSUP, -ENOTSUP, "not supported on this system or in this mode")          \
-    X(NOOK_EUNSET, -4097, "the variable has no value here and no default")             \
-    X(NOOK_ENOTOKEN, -4098, "not a token that came from a set")                        \
-    X(NOOK_EUSED, -4099, "the token has already been used once")                       \
-    X(NOOK_EWRONGVAR, -4100, "the token was created by a different variable")          \
-    X(NOOK_EWRONGCONTEXT, -4101, "the token was created in a different context")       \
-    X(NOOK_EENTERED, -4102, "cannot enter the context: it is already entered")         \
-    X(NOOK_ENOTENTERED, -4103, "cannot exit the context: it has not been entered")     \
-    X(NOOK_ENOTCURRENT, -4104, "cannot exit the context: another context is current")  \
-    X(NOOK_EUNBOUND, -4105, "object is not bound")                                     \
-    X(NOOK_EOUTSIDEAPP, -4106, "Working outside of application context.")              \
-    X(NOOK_EOUTSIDEREQUEST, -4107, "Working outside of request context.")              \
-    X(NOOK_ENOTPUSHED, -4108, "cannot pop the request context: it is not pushed")      \
-    X(NOOK_ENOTACTIVE, -4109, "cannot pop the request context: another one is active") \
-    X(NOOK_ENOTASK, -4110, "this call is for tasks, and no task is running here")      \
-    X(NOOK_ESCHEDULE, -4111, "the schedule string does not fit this program")          \
+#define NOOK_ERRORS(X)                                                                \
+    X(NOOK_EINVAL, -EINVAL, "an argument has a value that this call does not take")   \
+    X(NOOK_ENOMEM, -ENOMEM, "out of memory")                                          \
+    X(NOOK_EAGAIN, -EAGAIN, "a resource is used up for now; try again later")         \
+    X(NOOK_EBUSY, -EBUSY, "the object is in use")                                     \
+    X(NOOK_ECANCELED, -ECANCELED, "the task was cancelled")                           \
+    X(NOOK_ETIMEDOUT, -ETIMEDOUT, "the deadline passed")                              \
+    X(NOOK_EDEADLK, -EDEADLK, "every task is parked and nothing can wake one")        \
+    X(NOOK_ENOENT, -ENOENT, "there is no such entry")                                 \
+    X(NOOK_ENOTSUP, -ENOTSUP, "not supported on this system or in this mode")         \
+    X(NOOK_EUNSET, -4097, "the variable has no value here and no default")            \
+    X(NOOK_ENOTOKEN, -4098, "not a token that came from a set")                       \
+    X(NOOK_EUSED, -4099, "the token has already been used once")                      \
+    X(NOOK_EWRONGVAR, -4100, "the token was created by a different variable")         \
+    X(NOOK_EWRONGCONTEXT, -4101, "the token was created in a different context")      \
+    X(NOOK_EENTERED, -4102, "cannot enter the context: it is already entered")        \
+    X(NOOK_ENOTENTERED, -4103, "cannot exit the context: it has not been entered")    \
+    X(NOOK_ENOTCURRENT, -4104, "cannot exit the context: another context is current") \
+    X(NOOK_EUNBOUND, -4105, "object is not bound")                                    \
+    X(NOOK_EOUTSIDEAPP, -4106, "Working outside of application context.")             \
+    X(NOOK_EOUTSIDEREQUEST, -4107, "Working outside of request context.")             \
+    X(NOOK_ENOTPUSHED, -4108, "cannot pop the context: it is not pushed")             \
+    X(NOOK_ENOTACTIVE, -4109, "cannot pop the context: another one is active")        \
+    X(NOOK_ENOTASK, -4110, "this call is for tasks, and no task is running here")     \
+    X(NOOK_ESCHEDULE, -4111, "the schedule string does not fit this program")         \
     X(NOOK_EEND, -4112, "there are no more entries")
 
 enum nook_error {

@@ -31,7 +31,7 @@
 
 NOOK_BEGIN_DECLS
 
-/* --- keys: one value a thread ------------------------------------------------ */
+/* --- keys: one value a thread --------------------------------------------- */
 
 /*
  * A key, like pthread_key_t, but as many as memory holds. A small value, copied
@@ -120,7 +120,7 @@ NOOK_API int nook_tls_foreach(nook_tls_key key, nook_tls_visit visit, void *arg)
  */
 NOOK_API void nook_tls_detach(void);
 
-/* --- backings: who is somebody ------------------------------------------------ */
+/* --- backings: who is somebody -------------------------------------------- */
 
 /*
  * A cell keeps one pointer for each identity. Locals and stacks keep a table
@@ -215,7 +215,7 @@ NOOK_API void nook_backing_keyed_free(nook_backing *backing);
  */
 NOOK_API NOOK_NODISCARD int nook_backing_ident(const nook_backing *backing, uintptr_t *ident);
 
-/* --- Local: a namespace for each identity --------------------------------------- */
+/* --- Local: a namespace for each identity --------------------------------- */
 
 /* A Local: counted, opaque. */
 typedef struct nook_local nook_local;
@@ -314,7 +314,7 @@ typedef int (*nook_local_visit)(uintptr_t ident, const char *name, void *value, 
  */
 NOOK_API int nook_local_foreach(nook_local *local, nook_local_visit visit, void *arg);
 
-/* --- LocalStack ------------------------------------------------------------------- */
+/* --- LocalStack ----------------------------------------------------------- */
 
 /* A LocalStack: counted, opaque. */
 typedef struct nook_local_stack nook_local_stack;
@@ -365,7 +365,7 @@ NOOK_API size_t nook_local_stack_depth(nook_local_stack *stack);
 /* Releases the caller's whole stack. NOOK_EINVAL: NULL. Or what the backing returned. */
 NOOK_API int nook_local_stack_release(nook_local_stack *stack);
 
-/* --- LocalProxy --------------------------------------------------------------------- */
+/* --- LocalProxy ----------------------------------------------------------- */
 
 /* A proxy's function: 0 and the object, or an error, which the access returns unchanged [P5].
  */
@@ -427,7 +427,7 @@ NOOK_API int nook_local_proxy_bound(const nook_local_proxy *proxy);
 NOOK_API const char *nook_local_proxy_name(const nook_local_proxy *proxy);
 NOOK_API const char *nook_local_proxy_unbound_message(const nook_local_proxy *proxy);
 
-/* --- LocalManager --------------------------------------------------------------------- */
+/* --- LocalManager --------------------------------------------------------- */
 
 /* Releases what a request left behind, in all the Locals and stacks that it knows. */
 typedef struct nook_local_manager nook_local_manager;
@@ -483,7 +483,7 @@ NOOK_API int nook_local_manager_run(nook_local_manager *manager, int (*fn)(void 
 /* What the scoped form calls. */
 NOOK_API void nook_local_manager_leave(nook_local_manager **manager);
 
-/* --- counts --------------------------------------------------------------------------- */
+/* --- counts --------------------------------------------------------------- */
 
 /* Live objects of this room. */
 typedef struct nook_local_counts {

@@ -9,9 +9,10 @@
  * nook_current functions are asked for a backing (NULL: the thread's).
  *
  * The rules are Flask's of 3.1 and 3.2 [F1-F16]. Callbacks run with no lock held
- * and may call every function of this header. Only callbacks can park here;
- * nothing else does. A context is one identity's while it is pushed. Unless a
- * comment says otherwise, a function may be called from any thread.
+ * and may call every function of this header. Nothing parks here, unless a
+ * callback does; with threads as identities a task that then resumes on another
+ * thread has lost its contexts. A context is one identity's while it is pushed.
+ * Unless a comment says otherwise, a function may be called from any thread.
  */
 #ifndef NOOK_REQUEST_H
 #define NOOK_REQUEST_H
@@ -31,7 +32,7 @@ typedef struct nook_request_context nook_request_context;
 /* The namespace of one app context. Lives as long as that. */
 typedef struct nook_g nook_g;
 
-/* --- apps ----------------------------------------------------------------------- */
+/* --- apps ----------------------------------------------------------------- */
 
 /* Sensible zeroes: by thread, nothing to release, no sessions. */
 typedef struct nook_app_options {
@@ -91,7 +92,7 @@ typedef int (*nook_app_fn)(nook_app *app, int error, void *user);
  */
 NOOK_API int nook_app_on(nook_app *app, nook_app_event event, nook_app_fn fn, void *user);
 
-/* --- app contexts ----------------------------------------------------------------- */
+/* --- app contexts --------------------------------------------------------- */
 
 /* A context of the app, not pushed; *out is one reference. NOOK_EINVAL, NOOK_ENOMEM. */
 NOOK_API NOOK_NODISCARD int nook_app_context_new(nook_app *app, nook_app_context **out);
@@ -115,8 +116,8 @@ NOOK_API NOOK_NODISCARD int nook_app_context_push(nook_app_context *context);
  * went well), and then unbinds. Returns the first error of a teardown function,
  * after all of them have run [F11]; *errors (may be NULL) gets how many there were.
  * The context is unbound in any case then.
- * Nothing has happened, and *errors is 0, for: NOOK_ENOTPUSHED: it is not pushed
- * here. NOOK_ENOTACTIVE: another context is over it [F7], or another identity
+ * Nothing has happened, and *errors is 0, for: NOOK_ENOTPUSHED: it is not pushed.
+ * NOOK_ENOTACTIVE: another context is over it [F7], or another identity
  * pushed it. NOOK_EBUSY: its teardown functions run right now. NOOK_EINVAL: NULL.
  * NOOK_ENOMEM, or what the backing returned: it is still bound; a further pop runs no
  * teardown again.
@@ -127,7 +128,7 @@ NOOK_API int nook_app_context_pop(nook_app_context *context, int error, unsigned
 NOOK_API nook_app *nook_app_context_app(const nook_app_context *context);
 NOOK_API nook_g *nook_app_context_g(nook_app_context *context);
 
-/* --- request contexts --------------------------------------------------------------- */
+/* --- request contexts ----------------------------------------------------- */
 
 /*
  * A context for a request, not pushed; *out is one reference. It owns `request`
@@ -158,9 +159,9 @@ NOOK_API int nook_request_context_pop(nook_request_context *context, int error,
 
 /*
  * push, fn(arg), pop. *result (may be NULL) gets what fn returned; if negative, the
- * teardown functions get it as their error [F9]. Returns what push or pop returned.
- * NOOK_EINVAL: context or fn is NULL. fn was not called if push failed; *result tells it
- * apart from a failed teardown only if set to a value of its own before.
+ * teardown functions get it as their error [F9]. Returns what push returned, and then fn
+ * was not called and *result is untouched; else what pop returned.
+ * NOOK_EINVAL: context or fn is NULL.
  */
 NOOK_API int nook_request_context_run(nook_request_context *context, int (*fn)(void *arg),
                                       void *arg, int *result);
@@ -182,7 +183,7 @@ NOOK_API void *nook_request_context_session(const nook_request_context *context)
 NOOK_API NOOK_NODISCARD int nook_copy_current_request_context(const nook_backing *backing,
                                                               nook_request_context **out);
 
-/* --- what is current ------------------------------------------------------------------ */
+/* --- what is current ------------------------------------------------------ */
 
 /*
  * What the active contexts of the backing say (NULL: the thread's); borrowed, it
@@ -213,7 +214,7 @@ NOOK_API int nook_local_proxy_of_session(nook_local_proxy *proxy, const nook_bac
 NOOK_API int nook_local_proxy_of_app(nook_local_proxy *proxy, const nook_backing *backing);
 NOOK_API int nook_local_proxy_of_g(nook_local_proxy *proxy, const nook_backing *backing);
 
-/* --- after this request ------------------------------------------------------------------ */
+/* --- after this request --------------------------------------------------- */
 
 /* May replace *response. A negative number stops the processing, which returns it. */
 typedef int (*nook_after_fn)(void **response, void *user);
@@ -233,8 +234,7 @@ NOOK_API int nook_after_this_request(const nook_backing *backing, nook_after_fn 
  */
 NOOK_API int nook_process_response(const nook_backing *backing, void **response);
 
-/* --- g --------------------------------------------------------------------------------------
- */
+/* --- g -------------------------------------------------------------------- */
 
 /*
  * A namespace that is new with each app context and gone with it [F12]. All who inherit a
@@ -259,8 +259,7 @@ NOOK_API size_t nook_g_len(nook_g *g);
 /* As nook_local_iter_open; goes on with nook_local_iter_next and _close. */
 NOOK_API int nook_g_iter_open(nook_local_iter *iter, nook_g *g);
 
-/* --- scoped push
- * ------------------------------------------------------------------------------ */
+/* --- scoped push ------------------------------------------------------------ */
 
 /*
  *     NOOK_REQUEST_SCOPE(scope, context);     pushed until the end of the block
