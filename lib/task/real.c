@@ -45,26 +45,26 @@ static void poll(struct nook__worker *worker)
     run->poller_worker = worker;
     nook__poller_wait(run, next == UINT64_MAX ? -1 : next > now ? (int64_t)(next - now) : 0);
     run->poller_worker = NULL;
-    worker->asleep = 0;
+    nook__awake(worker);
     nook__timers_fire(run, nook__clock(run));
     call_to_poller(run);
 }
 
+/* Who was called is no longer idle, even before it runs: its work is in a queue already. */
 static void rest(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    run->idle++;
-    if (run->idle < run->n_workers || !nook__settle(run)) {
-        worker->asleep = 1;
-        if (!run->polling && (run->poller.users > 0 || run->timers.n > 0))
-            poll(worker);
-        while (worker->asleep)
-            pthread_cond_wait(&worker->work, &run->lock);
-    } else if (run->finished) {
-        for (unsigned i = 0; i < run->n_workers; i++)
+    if (run->idle + 1 == run->n_workers && nook__settle(run)) {
+        for (unsigned i = 0; run->finished && i < run->n_workers; i++)
             nook__signal(run, &run->workers[i]);
+        return;
     }
-    run->idle--;
+    worker->asleep = 1;
+    run->idle++;
+    if (!run->polling && (run->poller.users > 0 || run->timers.n > 0))
+        poll(worker);
+    while (worker->asleep)
+        pthread_cond_wait(&worker->work, &run->lock);
 }
 
 enum { POLL_EVERY = 61 }; /* steps */

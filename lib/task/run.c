@@ -26,11 +26,17 @@ static void signal_any(struct nook__run *run)
     }
 }
 
+void nook__awake(struct nook__worker *worker)
+{
+    worker->run->idle -= (unsigned)worker->asleep;
+    worker->asleep = 0;
+}
+
 void nook__signal(struct nook__run *run, struct nook__worker *worker)
 {
     if (!worker->asleep)
         return;
-    worker->asleep = 0;
+    nook__awake(worker);
     if (run->poller_worker == worker)
         nook__poller_interrupt(&run->poller);
     else

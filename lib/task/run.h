@@ -282,7 +282,7 @@ struct nook__run {
     atomic_int closing; /* main has ended: parks answer NOOK_ECANCELED */
     int finished;       /* nothing is left */
     int deadlocked;
-    unsigned idle;
+    unsigned idle;      /* workers that sleep and were not called */
     int polling; /* a worker waits in the poller */
     struct nook__worker *poller_worker;
     nook_schedule *schedule;
@@ -299,6 +299,7 @@ void nook__here_set(struct nook__worker *worker);
 void nook__ready(struct nook__run *run, struct nook__event *event);
 void nook__unready(struct nook__event *event);
 void nook__signal(struct nook__run *run, struct nook__worker *worker);
+void nook__awake(struct nook__worker *worker);
 uint64_t nook__clock(const struct nook__run *run);
 
 /* Runs one event on this worker. No lock held. */
