@@ -16,6 +16,9 @@
 
 atomic_long nook__tasks_alive;
 
+/* Of the process, not of a run: runs may go on at the same time, and tasks outlive theirs. */
+static _Atomic uint64_t next_id = 1;
+
 /* Guards `context` of every task: it is asked for from any thread, and rarely. */
 static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -80,12 +83,13 @@ static int pick_context(const nook_task_options *options, nook_context **out, in
     return nook_context_new(out);
 }
 
-static void name_task(nook_task *task, const char *name)
+/* Named after its place in the run, which a schedule repeats. */
+static void name_task(nook_task *task, const char *name, uint64_t number)
 {
     if (name != NULL)
         snprintf(task->name, sizeof(task->name), "%s", name);
     else
-        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)task->id);
+        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)number);
 }
 
 static int alloc_task(struct nook__run *run, nook_task **out, size_t stack_size)
@@ -117,8 +121,8 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
     pthread_mutex_lock(&run->lock);
-    task->id = ++run->next_id;
-    name_task(task, options->name);
+    task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    name_task(task, options->name, ++run->n_spawned);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
     task->event.worker = options->worker;
     if (shared) {
