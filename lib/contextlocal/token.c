@@ -67,7 +67,7 @@ int nook_var_set(nook_var *var, void *value, nook_token *token)
     int rc = nook__var_number(var, &index);
     if (rc == 0)
         rc = nook__context_require(&context);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     nook__binding_retain(index, value);
     /* A retain callback may have switched, even dropped, contexts: hold this one. */

@@ -282,8 +282,8 @@ struct nook__run {
     atomic_int closing; /* main has ended: parks answer NOOK_ECANCELED */
     int finished;       /* nothing is left */
     int deadlocked;
-    unsigned idle;      /* workers that sleep and were not called */
-    int polling; /* a worker waits in the poller */
+    unsigned idle; /* workers that sleep and were not called */
+    int polling;   /* a worker waits in the poller */
     struct nook__worker *poller_worker;
     nook_schedule *schedule;
     uint64_t now;            /* of a schedule */
@@ -321,7 +321,7 @@ void nook__run_close(struct nook__run *run);
 /* The two loops. */
 void nook__real_loop(struct nook__worker *worker);
 void nook__schedule_loop(struct nook__worker *worker);
-unsigned nook__choose(nook_schedule *schedule, unsigned n);
+unsigned nook__choose(nook_schedule *schedule, unsigned of);
 
 extern atomic_long nook__tasks_alive, nook__handles_alive, nook__timers_alive,
     nook__waits_alive;
