@@ -33,9 +33,9 @@ int nook_task_cancel(nook_task *task)
         return NOOK_ENOTASK;
     if (nook_task_done(task))
         return 0;
-    pthread_mutex_lock(&worker->run->lock);
+    nook__lock(worker->run);
     nook__cancel_locked(task);
-    pthread_mutex_unlock(&worker->run->lock);
+    nook__unlock(worker->run);
     return 0;
 }
 
@@ -52,9 +52,9 @@ unsigned nook_task_uncancel(nook_task *task)
     unsigned left = 0;
     if (task == NULL || worker == NULL || nook_task_done(task))
         return 0;
-    pthread_mutex_lock(&worker->run->lock);
+    nook__lock(worker->run);
     left = take_back(task);
-    pthread_mutex_unlock(&worker->run->lock);
+    nook__unlock(worker->run);
     return left;
 }
 
@@ -64,9 +64,9 @@ unsigned nook_task_cancelling(const nook_task *task)
     unsigned requests;
     if (task == NULL || worker == NULL || nook_task_done(task))
         return task != NULL ? task->requests : 0;
-    pthread_mutex_lock(&worker->run->lock);
+    nook__lock(worker->run);
     requests = task->requests;
-    pthread_mutex_unlock(&worker->run->lock);
+    nook__unlock(worker->run);
     return requests;
 }
 
@@ -108,10 +108,10 @@ int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
         return NOOK_ENOTASK;
     *timer_of(deadline) = (struct nook__timer){.fire = expire};
     deadline->nook__task = task;
-    pthread_mutex_lock(&task->run->lock);
+    nook__lock(task->run);
     int rc = arm(task, deadline, ns);
     deadline->nook__cancelling = task->requests;
-    pthread_mutex_unlock(&task->run->lock);
+    nook__unlock(task->run);
     if (rc != 0)
         return rc;
     deadline->nook__outer = task->deadline;
@@ -135,12 +135,12 @@ int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
     int rc = NOOK_EINVAL;
     if (task == NULL)
         return NOOK_EINVAL;
-    pthread_mutex_lock(&task->run->lock);
+    nook__lock(task->run);
     if (deadline->nook__state == ENTERED) {
         nook__timer_remove(task->run, timer_of(deadline));
         rc = arm(task, deadline, ns);
     }
-    pthread_mutex_unlock(&task->run->lock);
+    nook__unlock(task->run);
     return rc;
 }
 
@@ -157,10 +157,10 @@ int nook_deadline_exit(nook_deadline *deadline)
         return NOOK_EINVAL;
     task->deadline = deadline->nook__outer;
     deadline->nook__task = NULL;
-    pthread_mutex_lock(&task->run->lock);
+    nook__lock(task->run);
     nook__timer_remove(task->run, timer_of(deadline));
     if (deadline->nook__state == EXPIRED)
         rc = take_back(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT : NOOK_ECANCELED;
-    pthread_mutex_unlock(&task->run->lock);
+    nook__unlock(task->run);
     return rc;
 }

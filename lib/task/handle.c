@@ -7,7 +7,8 @@
  * nobody but its holders [D7].
  *
  * References: one is the run's, until the handle is over; one is a queue's, while
- * it is ready; the rest are the user's.
+ * it is ready (one that is over may stay queued, and does nothing); the rest are the
+ * user's.
  */
 #include "run.h"
 
@@ -83,8 +84,9 @@ static struct debris end(nook_handle *handle)
     struct debris debris = {handle->context, 0};
     if (handle->run == NULL)
         return (struct debris){NULL, 0};
-    if (handle->event.ready) {
-        nook__unready(&handle->event);
+    if (handle->event.ready && handle->run->solo) { /* else another worker may be at it */
+        nook__list_remove(&handle->event.link);
+        handle->event.ready = 0;
         debris.refs++;
     }
     nook__timer_remove(handle->run, &handle->timer);
@@ -113,25 +115,25 @@ int nook_handle_cancel(nook_handle *handle)
         return NOOK_EINVAL;
     if (worker == NULL)
         return 0;
-    pthread_mutex_lock(&worker->run->lock);
+    nook__lock(worker->run);
     if (handle->run == worker->run)
         debris = end(handle);
-    pthread_mutex_unlock(&worker->run->lock);
+    nook__unlock(worker->run);
     sweep(handle, debris);
     return 0;
 }
 
 void nook__handles_drop(struct nook__run *run)
 {
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     while (!nook__list_empty(&run->handles)) {
         nook_handle *handle = NOOK__CONTAINER(run->handles.next, nook_handle, all);
         struct debris debris = end(handle);
-        pthread_mutex_unlock(&run->lock);
+        nook__unlock(run);
         sweep(handle, debris);
-        pthread_mutex_lock(&run->lock);
+        nook__lock(run);
     }
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
 }
 
 /* --- running ---------------------------------------------------------------------------- */
@@ -150,6 +152,18 @@ void nook__handles_done(nook_task *task)
         nook_handle *handle = NOOK__CONTAINER(task->on_done.next, nook_handle, on_done);
         nook__list_remove(&handle->on_done);
         nook__handle_ready(handle);
+    }
+}
+
+void nook__queue_drop(struct nook__worker *worker)
+{
+    nook__receive(worker);
+    while (!nook__list_empty(&worker->queue)) {
+        struct nook__event *event =
+            NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+        nook__list_remove(&event->link);
+        if (event->kind == NOOK__CALLBACK)
+            nook_handle_unref(NOOK__CONTAINER(event, nook_handle, event));
     }
 }
 
@@ -172,16 +186,16 @@ void nook__handle_run(nook_handle *handle)
     struct nook__run *run = nook__here()->run;
     struct debris debris = {NULL, 0};
     nook_context *context = NULL;
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     if (handle->context != NULL)
         context = nook_context_ref(handle->context);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     if (context != NULL)
         call(handle->fn, handle->arg, context);
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     if (handle->run != NULL && handle->fd < 0)
         debris = end(handle);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     nook_context_unref(context);
     sweep(handle, debris);
     nook_handle_unref(handle); /* the queue's */
@@ -234,12 +248,12 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
     if (rc != 0)
         return rc;
     struct nook__run *run = handle->run;
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     nook__list_append(&run->handles, &handle->all);
     rc = schedule(handle, plan);
     if (rc != 0)
         debris = end(handle);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     sweep(handle, debris);
     if (rc == 0 && out != NULL)
         *out = handle;

@@ -2,10 +2,11 @@
 /*
  * Parking, waking, and the step of a worker.
  *
- * A task leaves its stack with the wait that it wants; the worker, on its own
- * stack, registers the wait under the lock. Until then nobody can wake the task,
- * and from then on anybody can: its stack has been left. A wait is over once,
- * because waking clears it.
+ * A task leaves its stack with the wait that it wants. The next stack that runs on
+ * the worker registers the wait: until then nobody can wake the task, and from then
+ * on anybody can, for its stack has been left. That next stack is another task's
+ * where one is ready, else the worker's own. A wait is over once, because waking
+ * clears it.
  */
 #include "run.h"
 
@@ -72,13 +73,67 @@ NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, nook_task *
     nook__fiber_arrive(&worker->fiber);
 }
 
+static void switch_to(struct nook__worker *worker, nook_task *task, nook_task *next)
+    __attribute__((noinline));
+
+NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
+                                           nook_task *next)
+{
+    worker->current = next;
+    worker->left = task;
+    nook__fiber_leave(&task->fiber, &next->fiber, 0);
+    nook__switch(&task->sw, &next->sw);
+    nook__fiber_arrive(&task->fiber);
+}
+
+/*
+ * The next in the worker's own queue, where that is a task that has started; NULL
+ * where the worker itself is due.
+ */
+static nook_task *successor(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    if (!run->direct || worker->budget == 0 || nook__list_empty(&worker->queue) ||
+        atomic_load_explicit(&worker->inbox.full, memory_order_relaxed) ||
+        atomic_load_explicit(&run->n_shared, memory_order_relaxed) != 0)
+        return NULL;
+    struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+    nook_task *task = NOOK__CONTAINER(event, nook_task, event);
+    if (event->kind != NOOK__TASK || !task->started)
+        return NULL;
+    nook__list_remove(&event->link);
+    event->ready = 0;
+    worker->budget--;
+    return task;
+}
+
+static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait);
+
+/* A task runs again, on whatever worker. Who parked for it is registered now. */
+static void arrive(void)
+{
+    struct nook__worker *worker = nook__here();
+    nook_task *left = worker->left;
+    if (left == NULL)
+        return;
+    worker->left = NULL;
+    commit(worker, left, worker->parking);
+}
+
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
     if (worker == NULL || worker->current == NULL || worker->current->ending)
         return NOOK_ENOTASK;
+    nook_task *task = worker->current, *next = successor(worker);
     worker->parking = wait;
-    leave(worker, worker->current, 0);
+    if (next != NULL) {
+        task->chain = nook_state_swap(next->chain);
+        switch_to(worker, task, next);
+    } else {
+        leave(worker, task, 0);
+    }
+    arrive();
     return wait->result;
 }
 
@@ -139,7 +194,8 @@ static int start(nook_task *task)
     return 0;
 }
 
-static void carry(struct nook__worker *worker, nook_task *task)
+/* Returns who came back: tasks switch to each other meanwhile. */
+static nook_task *carry(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     nook_context *own = nook_state_swap(task->chain);
@@ -149,29 +205,38 @@ static void carry(struct nook__worker *worker, nook_task *task)
     if (run->save_errno)
         *errno_address() = task->saved_errno;
     resume(worker, task);
+    task = worker->current;
     if (run->save_errno)
         task->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
         run->hooks.out(task, run->hooks.user);
     worker->current = NULL;
     task->chain = nook_state_swap(own);
+    return task;
 }
 
 /* The stack has been left: from here on the task may be woken. */
 static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait)
 {
     struct nook__run *run = worker->run;
-    pthread_mutex_lock(&run->lock);
+    if (wait->begin == NULL && run->schedule == NULL &&
+        !atomic_load_explicit(&task->must_cancel, memory_order_relaxed) &&
+        !atomic_load_explicit(&run->closing, memory_order_relaxed)) {
+        task->event.ready = 1;
+        nook__list_append(&worker->queue, &task->event.link);
+        return;
+    }
+    nook__lock(run);
     if (wait->undo != NULL && (task->must_cancel || run->closing)) {
         task->must_cancel = 0;
         wait->result = NOOK_ECANCELED;
         nook__ready(run, &task->event);
-    } else if (wait->begin(wait, task)) {
+    } else if (wait->begin != NULL && wait->begin(wait, task)) {
         task->wait = wait;
     } else {
         nook__ready(run, &task->event);
     }
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
 }
 
 static void wake_joiners(nook_task *task)
@@ -203,22 +268,22 @@ static void finish(struct nook__worker *worker, nook_task *task)
     nook_context_unref(context);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);
     nook__handles_done(task);
     if (task == run->main)
         nook__run_close(run);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     nook_task_unref(task);
 }
 
 static int unwanted(nook_task *task)
 {
-    pthread_mutex_lock(&task->run->lock);
+    nook__lock(task->run);
     int unwanted = task->must_cancel || task->run->closing;
-    pthread_mutex_unlock(&task->run->lock);
+    nook__unlock(task->run);
     return unwanted;
 }
 
@@ -235,7 +300,7 @@ static void run_task(struct nook__worker *worker, nook_task *task)
     }
     task->event.worker = worker->index;
     worker->parking = NULL;
-    carry(worker, task);
+    task = carry(worker, task);
     wait = worker->parking;
     if (wait != NULL)
         commit(worker, task, wait);
@@ -271,13 +336,6 @@ void nook__interrupt(nook_task *task)
 /* --- yield, sleep, migrate
  * -------------------------------------------------------------------- */
 
-static int never_waits(struct nook__wait *wait, nook_task *task)
-{
-    (void)wait;
-    (void)task;
-    return 0;
-}
-
 static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 {
     (void)wait;
@@ -286,7 +344,7 @@ static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 
 int nook_yield(void)
 {
-    struct nook__wait wait = {.begin = never_waits, .undo = nothing_to_undo};
+    struct nook__wait wait = {.undo = nothing_to_undo};
     return nook__park(&wait);
 }
 

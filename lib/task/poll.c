@@ -10,6 +10,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -127,6 +128,7 @@ int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook
         return rc;
     }
     count_users(poller, 1);
+    nook__mind_fd(run);
     return 0;
 }
 
@@ -185,7 +187,11 @@ static void dispatch(struct nook__run *run, int fd, uint32_t events)
 static int wait_for(struct nook__poller *poller, struct epoll_event *events, int n, int64_t ns)
 {
     struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-    return epoll_pwait2(poller->epoll, events, n, ns < 0 ? NULL : &time, NULL);
+    int came = epoll_pwait2(poller->epoll, events, n, ns < 0 ? NULL : &time, NULL);
+    if (came >= 0 || errno != ENOSYS)
+        return came;
+    int64_t ms = (ns + 999999) / 1000000; /* Linux before 5.11; never too early */
+    return epoll_wait(poller->epoll, events, n, ns < 0 ? -1 : ms > INT_MAX ? INT_MAX : (int)ms);
 }
 
 void nook__poller_wait(struct nook__run *run, int64_t ns)
@@ -195,9 +201,9 @@ void nook__poller_wait(struct nook__run *run, int64_t ns)
     if (nook__poller_open(&run->poller) != 0)
         return;
     run->polling = 1;
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     int n = wait_for(&run->poller, events, 64, ns);
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     run->polling = 0;
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd >= 0)

@@ -16,57 +16,76 @@ enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
 
 /* --- queues ------------------------------------------------------------------------- */
 
-static void signal_any(struct nook__run *run)
+void nook__rouse(struct nook__worker *worker)
 {
-    for (unsigned i = 0; i < run->n_workers; i++) {
-        if (run->workers[i].asleep) {
-            nook__signal(run, &run->workers[i]);
+    worker->run->idle -= (unsigned)worker->idle;
+    worker->idle = 0;
+    nook__call(worker);
+}
+
+static void rouse_any(struct nook__run *run)
+{
+    for (unsigned i = 0; run->idle > 0 && i < run->n_workers; i++) {
+        if (run->workers[i].idle) {
+            nook__rouse(&run->workers[i]);
             return;
         }
     }
 }
 
-void nook__awake(struct nook__worker *worker)
+void nook__mind_timer(struct nook__run *run)
 {
-    worker->run->idle -= (unsigned)worker->asleep;
-    worker->asleep = 0;
+    if (run->watcher != NULL)
+        nook__call(run->watcher);
+    else if (run->poller.users > 0 || run->timers.n > 0)
+        rouse_any(run);
 }
 
-void nook__signal(struct nook__run *run, struct nook__worker *worker)
+void nook__mind_fd(struct nook__run *run)
 {
-    if (!worker->asleep)
+    if (run->watcher == NULL || !run->polling)
+        nook__mind_timer(run);
+}
+
+static void share(struct nook__run *run, struct nook__event *event)
+{
+    nook__list_append(&run->shared, &event->link);
+    atomic_fetch_add_explicit(&run->n_shared, 1, memory_order_relaxed);
+}
+
+void nook__unshare(struct nook__run *run, struct nook__event *event)
+{
+    if (!event->ready || event->worker != 0)
         return;
-    nook__awake(worker);
-    if (run->poller_worker == worker)
-        nook__poller_interrupt(&run->poller);
-    else
-        pthread_cond_signal(&worker->work);
+    nook__list_remove(&event->link);
+    event->ready = 0;
+    atomic_fetch_sub_explicit(&run->n_shared, 1, memory_order_relaxed);
+}
+
+static void give(struct nook__worker *worker, struct nook__event *event)
+{
+    if (worker == nook__here()) {
+        nook__list_append(&worker->queue, &event->link);
+        return;
+    }
+    worker->run->idle -= (unsigned)worker->idle;
+    worker->idle = 0;
+    nook__send(worker, event);
 }
 
 void nook__ready(struct nook__run *run, struct nook__event *event)
 {
     event->ready = 1;
-    event->order = run->next_order++;
     if (run->schedule != NULL) {
         if (event->worker == 0)
             event->worker = run->next_worker++ % run->n_workers + 1;
         nook__list_append(&run->shared, &event->link);
-    } else if (event->worker == 0) {
-        nook__list_append(&run->shared, &event->link);
-        signal_any(run);
+    } else if (event->worker == 0 && !run->solo) {
+        share(run, event);
+        rouse_any(run);
     } else {
-        struct nook__worker *worker = &run->workers[event->worker - 1];
-        nook__list_append(&worker->queue, &event->link);
-        nook__signal(run, worker);
+        give(&run->workers[event->worker == 0 ? 0 : event->worker - 1], event);
     }
-}
-
-void nook__unready(struct nook__event *event)
-{
-    if (!event->ready)
-        return;
-    nook__list_remove(&event->link);
-    event->ready = 0;
 }
 
 /* --- time --------------------------------------------------------------------------- */
@@ -126,7 +145,7 @@ int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **ou
         size = run->stack_size;
     if (size != 0 && size < STACK_LEAST)
         return NOOK_EINVAL;
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     for (sizes = *run->sizes; sizes != NULL && sizes->size != size; sizes = sizes->next)
         continue;
     if (sizes == NULL && (sizes = calloc(1, sizeof(*sizes))) == NULL) {
@@ -143,7 +162,7 @@ int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **ou
     }
     if (rc == 0)
         *out = sizes->stacks;
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     return rc;
 }
 
@@ -188,11 +207,11 @@ static void *worker_thread(void *arg)
 
 static void stop_threads(struct nook__run *run, unsigned started)
 {
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     run->finished = 1;
     for (unsigned i = 0; i < run->real_workers; i++)
-        nook__signal(run, &run->workers[i]);
-    pthread_mutex_unlock(&run->lock);
+        nook__rouse(&run->workers[i]);
+    nook__unlock(run);
     for (unsigned i = 1; i < started; i++)
         pthread_join(run->workers[i].thread, NULL);
 }
@@ -218,13 +237,14 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     run->workers = calloc(run->real_workers, sizeof(*run->workers));
     if (run->workers == NULL)
         return NOOK_ENOMEM;
+    run->solo = run->real_workers == 1;
+    run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno;
     run->migrate = options->migrate;
     run->save_errno = options->save_errno;
     run->stack_size = options->stack_size;
     if (options->hooks != NULL)
         run->hooks = *options->hooks;
     pthread_mutex_init(&run->lock, NULL);
-    pthread_cond_init(&run->returned, NULL);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
     nook__list_init(&run->shared);
@@ -234,7 +254,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->workers[i].index = i + 1;
         run->workers[i].run = run;
         nook__list_init(&run->workers[i].queue);
-        pthread_cond_init(&run->workers[i].work, NULL);
+        nook__inbox_open(&run->workers[i].inbox);
     }
     return 0;
 }
@@ -243,13 +263,14 @@ static void close_run(struct nook__run *run)
 {
     nook__here_set(&run->workers[0]); /* what the handles hold may use the room */
     nook__handles_drop(run);
+    for (unsigned i = 0; i < run->real_workers; i++)
+        nook__queue_drop(&run->workers[i]);
     nook__here_set(NULL);
     nook__pool_close(run);
     nook__poller_close(&run->poller);
     free(run->timers.heap);
     for (unsigned i = 0; i < run->real_workers; i++)
-        pthread_cond_destroy(&run->workers[i].work);
-    pthread_cond_destroy(&run->returned);
+        nook__inbox_close(&run->workers[i].inbox);
     pthread_mutex_destroy(&run->lock);
     free(run->workers);
 }

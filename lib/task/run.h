@@ -3,10 +3,16 @@
  * What the modules of this room share.
  *
  * A run has workers, and everything else that tasks wait for. One lock, the
- * run's, guards all of it but what only a task itself touches. It is never held
- * over a switch or a callback. A task parks by leaving its stack first; the
- * worker then registers the wait under the lock. So nobody can wake a task that
- * still runs, and nobody resumes a stack that has not been left.
+ * run's, guards all of it but what only a task itself or one worker touches. It is
+ * never held over a switch or a callback. A run with one worker has no use for it
+ * and does not take it: other threads reach a run through inboxes alone.
+ *
+ * A worker's queue is its own: tasks that yield to each other there take no lock
+ * and read no clock. What another thread has for it comes into its inbox.
+ *
+ * A task parks by leaving its stack first. Whoever runs next on that worker, a
+ * task or the worker itself, then registers the wait. So nobody can wake a task
+ * that still runs, and nobody resumes a stack that has not been left.
  *
  * A run is driven for real (real.c), or by choices (schedule.c). They differ in
  * how they find the next event and what the clock says, and in nothing else.
@@ -64,15 +70,49 @@ static inline void nook__list_remove(struct nook__link *link)
 
 /* --- events: what a worker can do next --------------------------------------- */
 
-enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK };
+enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE };
 
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
     enum nook__event_kind kind;
     unsigned worker; /* whose it is, from 1; 0: any worker's */
     int ready;
-    uint64_t order; /* of becoming ready */
 };
+
+/* What another thread wants done on a worker: deliver runs there, under the run's lock. */
+struct nook__message {
+    struct nook__event event;
+    void (*deliver)(struct nook__run *run, struct nook__message *message);
+};
+
+/* --- inboxes ------------------------------------------------------------------- */
+
+/*
+ * Where a worker sleeps, and what others have for it. Its lock is the last one
+ * that anybody takes. `full` is a hint that needs no lock.
+ */
+struct nook__inbox {
+    pthread_mutex_t lock;
+    pthread_cond_t came;
+    struct nook__link events;
+    atomic_int full;
+    int called; /* to look round, though nothing may have come */
+    enum { NOOK__AWAKE, NOOK__DOZING, NOOK__POLLING } state;
+};
+
+void nook__inbox_open(struct nook__inbox *inbox);
+void nook__inbox_close(struct nook__inbox *inbox);
+/* Any thread, as long as the run cannot end meanwhile. */
+void nook__send(struct nook__worker *to, struct nook__event *event);
+void nook__call(struct nook__worker *to);
+/* By the worker. What has come goes into its queue, or is delivered. */
+void nook__receive(struct nook__worker *worker);
+/* By the worker: sleeps until something comes, it is called, or that time; UINT64_MAX: never.
+ */
+void nook__doze(struct nook__worker *worker, uint64_t until);
+/* By the worker, round a sleep in the poller. 0: something came before, do not sleep. */
+int nook__poll_begin(struct nook__worker *worker);
+void nook__poll_end(struct nook__worker *worker);
 
 /* --- timers --------------------------------------------------------------------- */
 
@@ -103,7 +143,7 @@ uint64_t nook__timers_next(const struct nook__run *run);
  * a worker under the run's lock.
  */
 struct nook__wait {
-    /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`. */
+    /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`. NULL: a yield. */
     int (*begin)(struct nook__wait *wait, nook_task *task);
     /* Takes the registration back. NULL: the wait cannot be interrupted. */
     void (*undo)(struct nook__wait *wait, nook_task *task);
@@ -155,9 +195,9 @@ struct nook_task {
     struct nook__stack stack;
     struct nook__stacks *stacks;
     struct nook__wait *wait;
-    unsigned requests; /* of cancellation, not taken back */
-    int must_cancel;   /* one of them is still to be delivered */
-    int passing;       /* a cancel goes through here: a circle ends */
+    unsigned requests;      /* of cancellation, not taken back */
+    atomic_int must_cancel; /* one of them is still to be delivered */
+    int passing;            /* a cancel goes through here: a circle ends */
     struct nook__link joiners, on_done;
     struct nook__at_end *ends;
     nook_deadline *deadline;
@@ -189,6 +229,8 @@ void nook__handle_run(nook_handle *handle);
 /* Makes it ready, unless it is over. Under the lock. */
 void nook__handle_ready(nook_handle *handle);
 void nook__handles_drop(struct nook__run *run);
+/* Gives up the callbacks that were ready when the run ended. */
+void nook__queue_drop(struct nook__worker *worker);
 /* Under the lock: what was registered with a task becomes ready. */
 void nook__handles_done(nook_task *task);
 
@@ -222,7 +264,9 @@ void nook__poller_interrupt(struct nook__poller *poller);
 struct nook__job {
     struct nook__wait wait;
     struct nook__link link;
+    struct nook__message back;
     nook_task *task;
+    unsigned home; /* whose inbox it comes back to */
     nook_task_fn fn;
     void *arg;
     nook_context *context; /* NULL: the thread's own */
@@ -230,12 +274,13 @@ struct nook__job {
 };
 
 struct nook__pool {
+    pthread_mutex_t lock; /* of all but `busy` */
     struct nook__link jobs;
     pthread_cond_t work;
     pthread_t *threads;
-    unsigned n, idle, limit;
-    unsigned busy; /* jobs queued or running */
+    unsigned n, idle, queued, limit;
     int closing;
+    unsigned busy; /* jobs queued, running, or not yet delivered; the run's */
 };
 
 void nook__pool_open(struct nook__pool *pool, unsigned limit);
@@ -254,17 +299,22 @@ struct nook__worker {
     struct nook__run *run;
     nook_task *current;
     struct nook__wait *parking; /* why the current task leaves */
+    nook_task *left;            /* who parked for the one that runs now, not yet registered */
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__link queue;
+    unsigned budget; /* switches until it looks round */
+    int shared_turn;
+    int idle; /* it sleeps and was not called; the run's */
+    struct nook__inbox inbox;
     pthread_t thread;
-    pthread_cond_t work;
-    int asleep;
     struct nook__overflow_thread overflow;
 };
 
 struct nook__run {
     pthread_mutex_t lock;
+    int solo;   /* one worker: nobody takes the lock */
+    int direct; /* tasks may switch to each other without the worker */
     struct nook__worker *workers;
     unsigned n_workers;
     unsigned real_workers; /* threads; 1 in a schedule */
@@ -274,22 +324,34 @@ struct nook__run {
     struct nook__sizes **sizes;
     struct nook__link tasks, handles;
     struct nook__link shared; /* events that any worker may take */
+    atomic_uint n_shared;
     struct nook__timers timers;
     struct nook__poller poller;
     struct nook__pool pool;
-    uint64_t n_spawned, next_order;
+    uint64_t n_spawned;
     nook_task *main;
-    atomic_int closing; /* main has ended: parks answer NOOK_ECANCELED */
-    int finished;       /* nothing is left */
+    atomic_int closing;  /* main has ended: parks answer NOOK_ECANCELED */
+    atomic_int finished; /* nothing is left */
     int deadlocked;
-    unsigned idle;      /* workers that sleep and were not called */
-    int polling; /* a worker waits in the poller */
-    struct nook__worker *poller_worker;
+    unsigned idle;                /* workers that sleep and were not called */
+    int polling;                  /* a worker is in the poller */
+    struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
     nook_schedule *schedule;
-    uint64_t now;            /* of a schedule */
-    unsigned next_worker;    /* of a schedule: where the next new task goes */
-    pthread_cond_t returned; /* a job is back */
+    uint64_t now;         /* of a schedule */
+    unsigned next_worker; /* of a schedule: where the next new task goes */
 };
+
+static inline void nook__lock(struct nook__run *run)
+{
+    if (!run->solo)
+        pthread_mutex_lock(&run->lock);
+}
+
+static inline void nook__unlock(struct nook__run *run)
+{
+    if (!run->solo)
+        pthread_mutex_unlock(&run->lock);
+}
 
 /* The worker that runs here; NULL on other threads. Never kept over a switch. */
 struct nook__worker *nook__here(void);
@@ -297,9 +359,13 @@ void nook__here_set(struct nook__worker *worker);
 
 /* Under the lock. */
 void nook__ready(struct nook__run *run, struct nook__event *event);
-void nook__unready(struct nook__event *event);
-void nook__signal(struct nook__run *run, struct nook__worker *worker);
-void nook__awake(struct nook__worker *worker);
+/* Takes it out of the queue that any worker may take from, if it is there. */
+void nook__unshare(struct nook__run *run, struct nook__event *event);
+/* There is a new first timer, or a new descriptor: somebody asleep must mind it. */
+void nook__mind_timer(struct nook__run *run);
+void nook__mind_fd(struct nook__run *run);
+/* Takes it out of the idle, and wakes it. */
+void nook__rouse(struct nook__worker *worker);
 uint64_t nook__clock(const struct nook__run *run);
 
 /* Runs one event on this worker. No lock held. */

@@ -180,7 +180,8 @@ static struct nook__event *choose(struct nook__run *run)
     while (taken-- > 0)
         link = link->next;
     struct nook__event *event = NOOK__CONTAINER(link, struct nook__event, link);
-    nook__unready(event);
+    nook__list_remove(&event->link);
+    event->ready = 0;
     event->worker = place(run, event);
     return event;
 }
@@ -202,11 +203,12 @@ static void pass_time(struct nook__run *run)
 void nook__schedule_loop(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    pthread_mutex_lock(&run->lock);
     while (!run->finished) {
         while (run->pool.busy >
-               0) /* jobs end before the next choice, or nobody could repeat it */
-            pthread_cond_wait(&run->returned, &run->lock);
+               0) { /* they end before the next choice, or who could repeat it? */
+            nook__doze(worker, UINT64_MAX);
+            nook__receive(worker);
+        }
         if (run->poller.users > 0)
             nook__poller_wait(run, 0);
         if (nook__list_empty(&run->shared)) {
@@ -215,11 +217,8 @@ void nook__schedule_loop(struct nook__worker *worker)
         }
         struct nook__event *event = choose(run);
         worker->index = event->worker;
-        pthread_mutex_unlock(&run->lock);
         nook__step(worker, event);
-        pthread_mutex_lock(&run->lock);
     }
-    pthread_mutex_unlock(&run->lock);
 }
 
 /* --- public

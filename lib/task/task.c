@@ -41,7 +41,7 @@ static unsigned home_of(struct nook__run *run, const nook_context *context, unsi
         task->migrate = 0;
         if (task->event.worker == 0) {
             int ready = task->event.ready;
-            nook__unready(&task->event);
+            nook__unshare(run, &task->event);
             task->event.worker = fallback;
             if (ready)
                 nook__ready(run, &task->event);
@@ -120,7 +120,7 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
 {
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     name_task(task, options->name, ++run->n_spawned);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
@@ -133,7 +133,7 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
     }
     nook__list_append(&run->tasks, &task->all);
     nook__ready(run, &task->event);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 

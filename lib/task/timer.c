@@ -60,8 +60,8 @@ int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t w
     timer->when = when;
     timer->number = timers->number++;
     sift_up(timers, ++timers->n, timer);
-    if (timer->place == 1 && run->polling)
-        nook__poller_interrupt(&run->poller); /* it sleeps for too long */
+    if (timer->place == 1)
+        nook__mind_timer(run);
     atomic_fetch_add_explicit(&nook__timers_alive, 1, memory_order_relaxed);
     return 0;
 }
