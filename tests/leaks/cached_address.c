@@ -134,13 +134,17 @@ static void has_served(struct victim_job *job, unsigned served)
 
 /* --- one build of the victim ------------------------------------------------------------ */
 
-/* gcc 12 and clang 14 were measured, on x86-64 with glibc. */
+/* On x86-64 with glibc, these versions. */
 static int measured(const struct victim *victim)
 {
+    static const unsigned versions[][3] = {
+        [VICTIM_OTHER] = {0}, [VICTIM_GCC] = {11, 12}, [VICTIM_CLANG] = {14, 16, 19}};
     if (!victim->x86_64_glibc || !victim->optimised)
         return 0;
-    return (victim->compiler == VICTIM_GCC && victim->version == 12) ||
-           (victim->compiler == VICTIM_CLANG && victim->version == 14);
+    for (int i = 0; i < 3; i++)
+        if (victim->version != 0 && versions[victim->compiler][i] == victim->version)
+            return 1;
+    return 0;
 }
 
 static const char *compiler_name(const struct victim *victim)
