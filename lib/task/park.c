@@ -134,6 +134,7 @@ int nook__park(struct nook__wait *wait)
         leave(worker, task, 0);
     }
     arrive();
+    nook__take_over(wait);
     return wait->result;
 }
 
@@ -164,6 +165,7 @@ static void live(nook_task *task)
     task->ending = 1;
     run_ends(task);
     leave_context(task);
+    nook__hand_over(task);
 }
 
 NOOK__UNINSTRUMENTED static void entry(void *arg)
@@ -184,6 +186,7 @@ static int start(nook_task *task)
         return rc;
     char *top = nook__stack_top(&task->stack);
     nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
+    nook__fiber_name(&task->fiber, task->name);
     rc = nook__switch_prepare(&task->sw, task->stack.low, (size_t)(top - task->stack.low),
                               entry, task);
     if (rc != 0) {
@@ -230,6 +233,7 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
     if (wait->undo != NULL && (task->must_cancel || run->closing)) {
         task->must_cancel = 0;
         wait->result = NOOK_ECANCELED;
+        nook__hand_over(wait);
         nook__ready(run, &task->event);
     } else if (wait->begin != NULL && wait->begin(wait, task)) {
         task->wait = wait;
@@ -254,6 +258,7 @@ static void wake_joiners(nook_task *task)
 static void finish(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
+    nook__take_over(task);
     nook_context *context = nook__task_take_context(task);
     if (task->started) {
         nook__fiber_free(&task->fiber);
@@ -321,6 +326,7 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
 void nook__wake(nook_task *task, int result)
 {
     task->wait->result = result;
+    nook__hand_over(task->wait);
     task->wait = NULL;
     nook__ready(task->run, &task->event);
 }

@@ -36,6 +36,7 @@ static void deliver(struct nook__run *run, struct nook__message *message)
 /* Once it is sent the job is the task's again, and may be gone. */
 static void run_job(struct nook__run *run, struct nook__job *job)
 {
+    nook__take_over(job);
     if (job->context != NULL)
         (void)nook_context_run(job->context, call, job, NULL);
     else
@@ -117,6 +118,7 @@ static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int 
 {
     struct nook__job job = {
         .wait = {.begin = begin_job}, .fn = fn, .arg = arg, .context = context};
+    nook__hand_over(&job);
     int rc = nook__park(&job.wait);
     if (rc != 0)
         return rc;

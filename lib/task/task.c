@@ -191,8 +191,12 @@ nook_task *nook_task_ref(nook_task *task)
 
 void nook_task_unref(nook_task *task)
 {
-    if (task == NULL || atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+    if (task == NULL)
         return;
+    nook__hand_over(task);
+    if (atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    nook__take_over(task);
     free(task);
     atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
@@ -201,7 +205,10 @@ void nook_task_unref(nook_task *task)
 
 int nook_task_done(const nook_task *task)
 {
-    return task != NULL && atomic_load_explicit(&task->done, memory_order_acquire);
+    if (task == NULL || !atomic_load_explicit(&task->done, memory_order_acquire))
+        return 0;
+    nook__take_over((void *)(uintptr_t)task);
+    return 1;
 }
 
 int nook_task_result(const nook_task *task, int *result)
@@ -326,7 +333,10 @@ static int await_all(struct gathering *gathering)
     gathering->wait.forward = forward_gather;
     if (all_done(gathering->tasks, gathering->n))
         return 0;
-    return nook__park(&gathering->wait);
+    int rc = nook__park(&gathering->wait);
+    for (size_t i = 0; rc == 0 && i < gathering->n; i++)
+        nook__take_over(gathering->tasks[i]);
+    return rc;
 }
 
 int nook_task_join(nook_task *task, int *result)

@@ -41,6 +41,25 @@ static int wrong(const struct leak_run *run)
     return 0;
 }
 
+static int counted(const struct leak_run *run)
+{
+    for (unsigned i = 0; i < run->n_counts; i++)
+        if (run->counts[i].of == 0)
+            return 0;
+    return run->n_counts != 0;
+}
+
+static int as_expected(const struct leak_run *run)
+{
+    for (unsigned i = 0; i < run->n_counts; i++) {
+        const struct leak_count *count = &run->counts[i];
+        if (count->expects &&
+            (count->wrong != count->expected_wrong || count->of != count->expected_of))
+            return 0;
+    }
+    return 1;
+}
+
 static int exact(const struct leak_promise *promise, const struct leak_run *run)
 {
     if (promise->n != run->n_counts)
@@ -55,6 +74,8 @@ static int exact(const struct leak_promise *promise, const struct leak_run *run)
 int leak_promise_kept(const struct leak_case *leak, const struct leak_run *run)
 {
     const struct leak_promise *promise = &leak->promise[run->storage];
+    if (!as_expected(run))
+        return 0;
     switch (promise->kind) {
     case LEAK_CLEAN:
         return clean(run);
@@ -62,6 +83,8 @@ int leak_promise_kept(const struct leak_case *leak, const struct leak_run *run)
         return wrong(run);
     case LEAK_EXACT:
         return exact(promise, run);
+    case LEAK_BUILT:
+        return counted(run);
     case LEAK_NONE:
         break;
     }

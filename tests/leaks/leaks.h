@@ -88,6 +88,9 @@ struct leak_count {
     uint64_t wrong;
     uint64_t of;
     const char *unit;
+    int expects; /* 1: the case said what it must end as */
+    uint64_t expected_wrong;
+    uint64_t expected_of;
 };
 
 enum { LEAK_COUNTS = 16, LEAK_STEPS = 96 };
@@ -110,6 +113,12 @@ void leak_run_free(struct leak_run *run);
 
 /* From here on, what is counted is counted in this unit (a literal), as a count of its own. */
 void leak_unit(struct leak_run *run, const char *unit);
+
+/*
+ * The current count must end as these, or the promise is broken, whatever its
+ * kind. For what depends on how the program was built, and is known beforehand.
+ */
+void leak_expect(struct leak_run *run, uint64_t wrong, uint64_t of);
 
 /* Adds to the current count, without a step. */
 void leak_tally(struct leak_run *run, uint64_t wrong, uint64_t of);
@@ -140,7 +149,8 @@ enum leak_kind {
     LEAK_NONE,  /* the case does not exist with this storage */
     LEAK_CLEAN, /* every count is 0 of at least 1 */
     LEAK_WRONG, /* something is wrong, how much depends on the machine */
-    LEAK_EXACT  /* these very counts, in this order */
+    LEAK_EXACT, /* these very counts, in this order */
+    LEAK_BUILT  /* what leak_expect said; other counts are of at least 1, and may be anything */
 };
 
 struct leak_promise {
