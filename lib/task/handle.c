@@ -189,6 +189,7 @@ void nook__handle_run(nook_handle *handle)
     struct nook__run *run = nook__here()->run;
     struct debris debris = {NULL, 0};
     nook_context *context = NULL;
+    nook__take_over(handle);
     nook__lock(run);
     if (handle->context != NULL)
         context = nook_context_ref(handle->context);
@@ -253,6 +254,7 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
     struct nook__run *run = handle->run;
     nook__lock(run);
     nook__list_append(&run->handles, &handle->all);
+    nook__hand_over(handle);
     rc = schedule(handle, plan);
     if (rc != 0)
         debris = end(handle);

@@ -73,7 +73,7 @@ void nook__receive(struct nook__worker *worker)
     struct nook__event *event;
     while ((event = first(&worker->inbox)) != NULL) {
         if (event->kind != NOOK__MESSAGE) {
-            nook__list_append(&worker->queue, &event->link);
+            nook__enqueue(worker, event);
             continue;
         }
         struct nook__message *message = NOOK__CONTAINER(event, struct nook__message, event);

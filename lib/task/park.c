@@ -161,6 +161,7 @@ static void leave_context(nook_task *task)
 
 static void live(nook_task *task)
 {
+    nook__take_over(task); /* from who spawned it */
     task->result = task->fn(task->arg);
     task->ending = 1;
     run_ends(task);
@@ -225,8 +226,7 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
     if (wait->begin == NULL && run->schedule == NULL &&
         !atomic_load_explicit(&task->must_cancel, memory_order_relaxed) &&
         !atomic_load_explicit(&run->closing, memory_order_relaxed)) {
-        task->event.ready = 1;
-        nook__list_append(&worker->queue, &task->event.link);
+        nook__enqueue(worker, &task->event);
         return;
     }
     nook__lock(run);

@@ -41,6 +41,7 @@ static void run_job(struct nook__run *run, struct nook__job *job)
         (void)nook_context_run(job->context, call, job, NULL);
     else
         (void)call(job);
+    nook__hand_over(job);
     job->back = (struct nook__message){.event.kind = NOOK__MESSAGE, .deliver = deliver};
     nook__send(&run->workers[job->home], &job->back.event);
 }
@@ -120,6 +121,7 @@ static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int 
         .wait = {.begin = begin_job}, .fn = fn, .arg = arg, .context = context};
     nook__hand_over(&job);
     int rc = nook__park(&job.wait);
+    nook__take_over(&job);
     if (rc != 0)
         return rc;
     if (cancelled_meanwhile(nook_task_current()))

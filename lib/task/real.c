@@ -13,40 +13,37 @@
 
 enum { BUDGET = 61 };
 
-static struct nook__event *take_shared(struct nook__run *run)
+static struct nook__event *head(struct nook__link *queue)
 {
-    struct nook__event *event = NULL;
+    return nook__list_empty(queue) ? NULL
+                                   : NOOK__CONTAINER(queue->next, struct nook__event, link);
+}
+
+/* What became ready no later than `order`. */
+static struct nook__event *take_shared(struct nook__run *run, uint64_t order)
+{
     if (atomic_load_explicit(&run->n_shared, memory_order_relaxed) == 0)
         return NULL;
     nook__lock(run);
-    if (!nook__list_empty(&run->shared)) {
-        event = NOOK__CONTAINER(run->shared.next, struct nook__event, link);
+    struct nook__event *event = head(&run->shared);
+    if (event != NULL && event->order <= order)
         nook__unshare(run, event);
-    }
+    else
+        event = NULL;
     nook__unlock(run);
     return event;
 }
 
-static struct nook__event *take_own(struct nook__worker *worker)
-{
-    if (nook__list_empty(&worker->queue))
-        return NULL;
-    struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
-    nook__list_remove(&event->link);
-    event->ready = 0;
-    return event;
-}
-
-/* In turns, so that neither starves behind the other. */
+/* First come, first served, over both queues: a new task does not starve behind old ones. */
 static struct nook__event *take(struct nook__worker *worker)
 {
-    struct nook__event *event = NULL;
-    worker->shared_turn = !worker->shared_turn;
-    if (worker->shared_turn)
-        event = take_shared(worker->run);
-    if (event == NULL)
-        event = take_own(worker);
-    return event != NULL ? event : take_shared(worker->run);
+    struct nook__event *own = head(&worker->queue);
+    struct nook__event *event = take_shared(worker->run, own != NULL ? own->order : UINT64_MAX);
+    if (event != NULL || own == NULL)
+        return event;
+    nook__list_remove(&own->link);
+    own->ready = 0;
+    return own;
 }
 
 /* --- looking round -------------------------------------------------------------- */
@@ -117,8 +114,11 @@ static void rest(struct nook__worker *worker)
     struct nook__run *run = worker->run;
     worker->budget = 0;
     nook__lock(run);
-    if (nook__list_empty(&run->shared) &&
-        (run->idle + 1 < run->n_workers || !nook__settle(run)))
+    if (!nook__list_empty(&run->shared) || atomic_load(&worker->inbox.full)) {
+        nook__unlock(run);
+        return;
+    }
+    if (run->idle + 1 < run->n_workers || !nook__settle(run))
         sleep_until_called(worker);
     for (unsigned i = 0; run->finished && i < run->n_workers; i++)
         nook__rouse(&run->workers[i]);

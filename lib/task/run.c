@@ -49,6 +49,8 @@ void nook__mind_fd(struct nook__run *run)
 
 static void share(struct nook__run *run, struct nook__event *event)
 {
+    event->order = atomic_load_explicit(&run->shares, memory_order_relaxed) + 1;
+    atomic_store_explicit(&run->shares, event->order, memory_order_relaxed);
     nook__list_append(&run->shared, &event->link);
     atomic_fetch_add_explicit(&run->n_shared, 1, memory_order_relaxed);
 }
@@ -65,7 +67,7 @@ void nook__unshare(struct nook__run *run, struct nook__event *event)
 static void give(struct nook__worker *worker, struct nook__event *event)
 {
     if (worker == nook__here()) {
-        nook__list_append(&worker->queue, &event->link);
+        nook__enqueue(worker, event);
         return;
     }
     worker->run->idle -= (unsigned)worker->idle;

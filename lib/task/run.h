@@ -77,6 +77,7 @@ struct nook__event {
     enum nook__event_kind kind;
     unsigned worker; /* whose it is, from 1; 0: any worker's */
     int ready;
+    uint64_t order; /* after how many that were shared it became ready */
 };
 
 /* What another thread wants done on a worker: deliver runs there, under the run's lock. */
@@ -304,8 +305,7 @@ struct nook__worker {
     struct nook__fiber fiber;
     struct nook__link queue;
     unsigned budget; /* switches until it looks round */
-    int shared_turn;
-    int idle; /* it sleeps and was not called; the run's */
+    int idle;        /* it sleeps and was not called; the run's */
     struct nook__inbox inbox;
     pthread_t thread;
     struct nook__overflow_thread overflow;
@@ -325,6 +325,7 @@ struct nook__run {
     struct nook__link tasks, handles;
     struct nook__link shared; /* events that any worker may take */
     atomic_uint n_shared;
+    _Atomic uint64_t shares; /* so far; counted under the lock */
     struct nook__timers timers;
     struct nook__poller poller;
     struct nook__pool pool;
@@ -356,6 +357,14 @@ static inline void nook__unlock(struct nook__run *run)
 /* The worker that runs here; NULL on other threads. Never kept over a switch. */
 struct nook__worker *nook__here(void);
 void nook__here_set(struct nook__worker *worker);
+
+/* By the worker: at the end of its own queue. */
+static inline void nook__enqueue(struct nook__worker *worker, struct nook__event *event)
+{
+    event->ready = 1;
+    event->order = atomic_load_explicit(&worker->run->shares, memory_order_relaxed);
+    nook__list_append(&worker->queue, &event->link);
+}
 
 /* Under the lock. */
 void nook__ready(struct nook__run *run, struct nook__event *event);

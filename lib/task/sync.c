@@ -94,23 +94,30 @@ static struct waiter new_waiter(nook_waiters *list, void *object,
 }
 
 /* The run of the caller, with its lock held; NULL outside one. */
-static struct nook__run *enter(void)
+static struct nook__run *enter(void *object)
 {
     struct nook__worker *worker = nook__here();
     if (worker == NULL)
         return NULL;
     nook__lock(worker->run);
+    nook__take_over(object);
     return worker->run;
+}
+
+static void leave(struct nook__run *run, void *object)
+{
+    nook__hand_over(object);
+    nook__unlock(run);
 }
 
 /* One attempt; `busy` where it would have to wait. */
 static int try(struct waiter *waiter, int busy)
 {
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(waiter->object);
     if (run == NULL)
         return NOOK_ENOTASK;
     int done = waiter->attempt(waiter);
-    nook__unlock(run);
+    leave(run, waiter->object);
     return done ? waiter->wait.result : busy;
 }
 
@@ -161,13 +168,13 @@ int nook_lock_release(nook_lock *lock)
 {
     if (lock == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(lock);
     if (run == NULL)
         return NOOK_ENOTASK;
     int rc = lock->nook__locked ? 0 : NOOK_EPERM;
     if (rc == 0)
         release(lock);
-    nook__unlock(run);
+    leave(run, lock);
     return rc;
 }
 
@@ -199,13 +206,13 @@ int nook_event_set(nook_event *event)
 {
     if (event == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(event);
     if (run == NULL)
         return NOOK_ENOTASK;
     event->nook__set = 1;
     while (serve(&event->nook__waiters, 0) != NULL)
         continue;
-    nook__unlock(run);
+    leave(run, event);
     return 0;
 }
 
@@ -213,11 +220,11 @@ int nook_event_clear(nook_event *event)
 {
     if (event == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(event);
     if (run == NULL)
         return NOOK_ENOTASK;
     event->nook__set = 0;
-    nook__unlock(run);
+    leave(run, event);
     return 0;
 }
 
@@ -288,13 +295,13 @@ int nook_condition_notify(nook_condition *condition, size_t n)
 {
     if (condition == NULL || condition->lock == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(condition);
     if (run == NULL)
         return NOOK_ENOTASK;
     int rc = condition->lock->nook__locked ? 0 : NOOK_EPERM;
     while (rc == 0 && n-- > 0 && serve(&condition->nook__waiters, 0) != NULL)
         continue;
-    nook__unlock(run);
+    leave(run, condition);
     return rc;
 }
 
@@ -335,13 +342,13 @@ int nook_semaphore_release(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(semaphore);
     if (run == NULL)
         return NOOK_ENOTASK;
     int full = semaphore->bound != 0 && semaphore->value >= semaphore->bound;
     if (!full && serve(&semaphore->nook__waiters, 0) == NULL)
         semaphore->value++;
-    nook__unlock(run);
+    leave(run, semaphore);
     return full ? NOOK_ERANGE : 0;
 }
 
@@ -408,12 +415,12 @@ static int end_barrier(nook_barrier *barrier, int broken)
 {
     if (barrier == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(barrier);
     if (run == NULL)
         return NOOK_ENOTASK;
     barrier->nook__broken = broken;
     open_barrier(barrier, NOOK_EBROKEN);
-    nook__unlock(run);
+    leave(run, barrier);
     return 0;
 }
 
@@ -586,14 +593,14 @@ int nook_queue_close(nook_queue *queue)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(queue);
     if (run == NULL)
         return NOOK_ENOTASK;
     queue->closed = 1;
     while (serve(&queue->putters, NOOK_ECLOSED) != NULL ||
            serve(&queue->getters, NOOK_ECLOSED) != NULL)
         continue;
-    nook__unlock(run);
+    leave(run, queue);
     return 0;
 }
 
@@ -606,14 +613,14 @@ int nook_queue_task_done(nook_queue *queue)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct nook__run *run = enter();
+    struct nook__run *run = enter(queue);
     if (run == NULL)
         return NOOK_ENOTASK;
     int rc = queue->unfinished > 0 ? 0 : NOOK_ERANGE;
     if (rc == 0 && --queue->unfinished == 0)
         while (serve(&queue->joiners, 0) != NULL)
             continue;
-    nook__unlock(run);
+    leave(run, queue);
     return rc;
 }
 

@@ -132,6 +132,7 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
         task->migrate = 0;
     }
     nook__list_append(&run->tasks, &task->all);
+    nook__hand_over(task);
     nook__ready(run, &task->event);
     nook__unlock(run);
     atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);

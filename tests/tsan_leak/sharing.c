@@ -10,6 +10,7 @@
  * or prints while tasks run, which would order what must not be ordered.
  */
 #include <nook/nook.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -93,6 +94,7 @@ static int by_context(void *arg)
 struct parcel {
     int sent, answered;
     nook_task *other;
+    atomic_int started; /* who is cancelled before that never runs */
 };
 
 /* In functions of their own, or clang takes the parcel for nobody else's and does not watch. */
@@ -166,6 +168,7 @@ static int through_job(int sent)
 static int sleep_long(void *arg)
 {
     struct parcel *parcel = arg;
+    atomic_store_explicit(&parcel->started, 1, memory_order_relaxed);
     if (nook_sleep(UINT64_C(3600000000000)) == NOOK_ECANCELED)
         return answer(parcel);
     return 0;
@@ -173,9 +176,11 @@ static int sleep_long(void *arg)
 
 static int yield_long(void *arg)
 {
+    struct parcel *parcel = arg;
+    atomic_store_explicit(&parcel->started, 1, memory_order_relaxed);
     while (nook_yield() == 0)
         continue;
-    return answer(arg);
+    return answer(parcel);
 }
 
 /* Whoever is cancelled finds what was written before: at once, or at its next park. */
@@ -183,8 +188,11 @@ static int through_cancel(nook_task_fn fn, int sent)
 {
     struct parcel parcel = {0};
     nook_task *task;
-    if (spawn(&task, "cancelled", fn, &parcel) != 0 || nook_yield() != 0)
+    if (spawn(&task, "cancelled", fn, &parcel) != 0)
         return 1;
+    while (!atomic_load_explicit(&parcel.started, memory_order_relaxed))
+        if (nook_yield() != 0)
+            return 1;
     pack(&parcel, sent);
     if (nook_task_cancel(task) != 0 || nook_task_join(task, NULL) != 0)
         return 1;
