@@ -86,7 +86,7 @@ static void expire(struct nook__run *run, struct nook__timer *timer)
 {
     nook_deadline *deadline = NOOK__CONTAINER(timer, nook_deadline, nook__timer);
     (void)run;
-    deadline->nook__state = EXPIRED;
+    __atomic_store_n(&deadline->nook__state, EXPIRED, __ATOMIC_RELAXED);
     nook__cancel_locked(deadline->nook__task);
 }
 
@@ -108,16 +108,21 @@ int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
         return NOOK_ENOTASK;
     *timer_of(deadline) = (struct nook__timer){.fire = expire};
     deadline->nook__task = task;
-    pthread_mutex_lock(&task->run->lock);
-    int rc = arm(task, deadline, ns);
-    deadline->nook__cancelling = task->requests;
-    pthread_mutex_unlock(&task->run->lock);
-    if (rc != 0)
-        return rc;
     deadline->nook__outer = task->deadline;
-    deadline->nook__state = ENTERED;
-    task->deadline = deadline;
-    return 0;
+    pthread_mutex_lock(&task->run->lock);
+    int rc = arm(task, deadline, ns); /* from now on another worker may find that it is time */
+    deadline->nook__cancelling = task->requests;
+    deadline->nook__state = rc == 0 ? ENTERED : 0;
+    pthread_mutex_unlock(&task->run->lock);
+    if (rc == 0)
+        task->deadline = deadline;
+    return rc;
+}
+
+/* The owner asks without the lock, while another worker may be at it. */
+static unsigned state_of(const nook_deadline *deadline)
+{
+    return __atomic_load_n(&deadline->nook__state, __ATOMIC_RELAXED);
 }
 
 /* The calling task, if the scope is one of its own. */
@@ -126,7 +131,7 @@ static nook_task *owner(const nook_deadline *deadline)
     nook_task *task = nook_task_current();
     if (deadline == NULL || task == NULL || deadline->nook__task != task)
         return NULL;
-    return deadline->nook__state != 0 ? task : NULL;
+    return state_of(deadline) != 0 ? task : NULL;
 }
 
 int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
@@ -146,7 +151,7 @@ int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
 
 int nook_deadline_expired(const nook_deadline *deadline)
 {
-    return deadline != NULL && deadline->nook__state == EXPIRED;
+    return deadline != NULL && state_of(deadline) == EXPIRED;
 }
 
 int nook_deadline_exit(nook_deadline *deadline)
