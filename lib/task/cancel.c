@@ -70,7 +70,7 @@ unsigned nook_task_cancelling(const nook_task *task)
     return requests;
 }
 
-/* --- deadlines ---------------------------------------------------------------------- */
+/* --- deadlines ------------------------------------------------------------ */
 
 enum { ENTERED = 1, EXPIRED };
 

@@ -134,7 +134,7 @@ void nook__handles_drop(struct nook__run *run)
     pthread_mutex_unlock(&run->lock);
 }
 
-/* --- running ---------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------- */
 
 void nook__handle_ready(nook_handle *handle)
 {
@@ -187,8 +187,7 @@ void nook__handle_run(nook_handle *handle)
     nook_handle_unref(handle); /* the queue's */
 }
 
-/* --- making ---------------------------------------------------------------------------------
- */
+/* --- making --------------------------------------------------------------- */
 
 enum when { SOON, LATER, DONE, READY };
 

@@ -12,7 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* --- which worker runs here ----------------------------------------------------- */
+/* --- which worker runs here ----------------------------------------------- */
 
 static __thread struct nook__worker *here __attribute__((tls_model("initial-exec")));
 
@@ -56,7 +56,7 @@ unsigned nook_worker_index(void)
     return worker != NULL ? worker->index : 0;
 }
 
-/* --- the switch -------------------------------------------------------------------- */
+/* --- the switch ----------------------------------------------------------- */
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task, int dying)
 {
@@ -82,7 +82,7 @@ int nook__park(struct nook__wait *wait)
     return wait->result;
 }
 
-/* --- a task's life on its stack -------------------------------------------------------- */
+/* --- a task's life on its stack ------------------------------------------- */
 
 static void run_ends(nook_task *task)
 {
@@ -120,7 +120,7 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
     leave(nook__here(), task, 1);
 }
 
-/* --- a worker's step ---------------------------------------------------------------------- */
+/* --- a worker's step ------------------------------------------------------ */
 
 static int start(nook_task *task)
 {
@@ -251,7 +251,7 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
 }
 
-/* --- waking ------------------------------------------------------------------------------ */
+/* --- waking --------------------------------------------------------------- */
 
 void nook__wake(nook_task *task, int result)
 {
@@ -268,8 +268,7 @@ void nook__interrupt(nook_task *task)
     nook__wake(task, NOOK_ECANCELED);
 }
 
-/* --- yield, sleep, migrate
- * -------------------------------------------------------------------- */
+/* --- yield, sleep, migrate ------------------------------------------------ */
 
 static int never_waits(struct nook__wait *wait, nook_task *task)
 {

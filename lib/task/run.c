@@ -14,7 +14,7 @@
 
 enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
 
-/* --- queues ------------------------------------------------------------------------- */
+/* --- queues --------------------------------------------------------------- */
 
 static void signal_any(struct nook__run *run)
 {
@@ -69,7 +69,7 @@ void nook__unready(struct nook__event *event)
     event->ready = 0;
 }
 
-/* --- time --------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------- */
 
 static uint64_t monotonic(void)
 {
@@ -89,7 +89,7 @@ uint64_t nook_now(void)
     return worker != NULL ? nook__clock(worker->run) : monotonic();
 }
 
-/* --- the end -------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 void nook__run_close(struct nook__run *run)
 {
@@ -116,7 +116,7 @@ int nook__settle(struct nook__run *run)
     return 1;
 }
 
-/* --- stacks ---------------------------------------------------------------------------- */
+/* --- stacks --------------------------------------------------------------- */
 
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
 {
@@ -157,7 +157,7 @@ void nook__sizes_free(struct nook__sizes **sizes)
     }
 }
 
-/* --- workers ----------------------------------------------------------------------------- */
+/* --- workers -------------------------------------------------------------- */
 
 static const char *describe(void)
 {
@@ -209,7 +209,7 @@ static int start_threads(struct nook__run *run)
     return 0;
 }
 
-/* --- a run -------------------------------------------------------------------------------- */
+/* --- a run ---------------------------------------------------------------- */
 
 static int open_run(struct nook__run *run, const nook_run_options *options)
 {

@@ -29,7 +29,7 @@ struct nook_schedule {
     struct nook__sizes *sizes;
 };
 
-/* --- choices -------------------------------------------------------------------------- */
+/* --- choices -------------------------------------------------------------- */
 
 static int record(nook_schedule *schedule, unsigned taken, unsigned of)
 {
@@ -96,7 +96,7 @@ static int advance(nook_schedule *schedule)
     return 1;
 }
 
-/* --- strings ------------------------------------------------------------------------------ */
+/* --- strings -------------------------------------------------------------- */
 
 /* A choice is a digit of base 36; z means 35 and what the next digit says. */
 static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -148,8 +148,7 @@ const char *nook_schedule_string(const nook_schedule *schedule)
     return schedule != NULL && schedule->text != NULL ? schedule->text : "";
 }
 
-/* --- the loop --------------------------------------------------------------------------------
- */
+/* --- the loop ------------------------------------------------------------- */
 
 static unsigned count(const struct nook__link *queue)
 {
@@ -222,8 +221,7 @@ void nook__schedule_loop(struct nook__worker *worker)
     pthread_mutex_unlock(&run->lock);
 }
 
-/* --- public
- * ------------------------------------------------------------------------------------ */
+/* --- public --------------------------------------------------------------- */
 
 int nook_schedule_new(nook_schedule **out, const nook_schedule_options *options)
 {

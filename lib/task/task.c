@@ -60,7 +60,7 @@ nook_context *nook_task_context(nook_task *task)
     return context;
 }
 
-/* --- making ------------------------------------------------------------------------ */
+/* --- making --------------------------------------------------------------- */
 
 /* The context for a new task, with one reference; *shared: others use it too. */
 static int pick_context(const nook_task_options *options, nook_context **out, int *shared)
@@ -193,7 +193,7 @@ void nook_task_unref(nook_task *task)
     atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
-/* --- asking ------------------------------------------------------------------------ */
+/* --- asking --------------------------------------------------------------- */
 
 int nook_task_done(const nook_task *task)
 {
@@ -247,7 +247,7 @@ int nook_task_count(nook_task_counts *counts)
     return 0;
 }
 
-/* --- waiting for the end ------------------------------------------------------------- */
+/* --- waiting for the end -------------------------------------------------- */
 
 struct gathering {
     struct nook__wait wait;

@@ -25,7 +25,7 @@
 
 #define MS UINT64_C(1000000)
 
-/* --- the fixture ------------------------------------------------------------ */
+/* --- the fixture ---------------------------------------------------------- */
 
 static inline int open_descriptors(void)
 {
@@ -65,7 +65,7 @@ static inline int nothing_alive(void **state)
 
 #define task_test(fn) cmocka_unit_test_setup_teardown(fn, nothing_alive, nothing_alive)
 
-/* --- ways to run ------------------------------------------------------------- */
+/* --- ways to run ---------------------------------------------------------- */
 
 enum way { VIRTUAL, VIRTUAL_3, REAL, REAL_3, WAYS };
 
@@ -97,7 +97,7 @@ static inline int run(enum way way, nook_task_fn main, void *arg)
     return result;
 }
 
-/* --- records ------------------------------------------------------------------- */
+/* --- records -------------------------------------------------------------- */
 
 /* What happened in which order, as words. For runs on one thread. */
 static char trace[1024];
@@ -113,7 +113,7 @@ static inline void note(const char *word)
     snprintf(trace + used, sizeof trace - used, used == 0 ? "%s" : " %s", word);
 }
 
-/* --- values ---------------------------------------------------------------------- */
+/* --- values --------------------------------------------------------------- */
 
 static inline void *value_of(int number)
 {

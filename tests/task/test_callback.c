@@ -19,7 +19,7 @@ static long handles_alive(void)
     return counts.handles;
 }
 
-/* --- order -------------------------------------------------------------------------------- */
+/* --- order ---------------------------------------------------------------- */
 
 static int call_in_order(void *arg)
 {
@@ -99,8 +99,7 @@ static void a_callback_runs_outside_any_task(void **state)
     }
 }
 
-/* --- the end of a task -----------------------------------------------------------------------
- */
+/* --- the end of a task ---------------------------------------------------- */
 
 static int end_now(void *arg)
 {
@@ -141,8 +140,7 @@ static void done_callbacks_run_in_order_and_soon_if_it_is_done(void **state)
     }
 }
 
-/* --- cancelling
- * ------------------------------------------------------------------------------- */
+/* --- cancelling ----------------------------------------------------------- */
 
 struct cancelled {
     nook_handle *handle;
@@ -252,8 +250,7 @@ static void A35_D7_a_cancelled_timer_drops_its_context_at_once(void **state)
     }
 }
 
-/* --- what is left at the end
- * --------------------------------------------------------------------- */
+/* --- what is left at the end ---------------------------------------------- */
 
 static int leave_some(void *arg)
 {
@@ -299,8 +296,7 @@ static void wrong_arguments_are_refused(void **state)
         assert_int_equal(rc[i], NOOK_EINVAL);
 }
 
-/* --- descriptors
- * ------------------------------------------------------------------------------------ */
+/* --- descriptors ---------------------------------------------------------- */
 
 struct readable {
     int fd[2], calls, stop, seen[4], found[2];

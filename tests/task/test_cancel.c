@@ -121,7 +121,7 @@ static void a_task_may_cancel_itself_and_hears_of_it_at_its_next_park(void **sta
     }
 }
 
-/* --- a task that waits for a task ------------------------------------------------------- */
+/* --- a task that waits for a task ----------------------------------------- */
 
 struct pair {
     nook_task *outer, *inner;
@@ -220,7 +220,7 @@ static void a_cancelled_gather_cancels_all_and_says_so(void **state)
     }
 }
 
-/* --- before the start, after the end ------------------------------------------------------ */
+/* --- before the start, after the end -------------------------------------- */
 
 struct edges {
     int ran, result, after, nothing;
@@ -313,8 +313,7 @@ static void a_request_taken_back_in_time_was_none(void **state)
     }
 }
 
-/* --- where it is felt ------------------------------------------------------------------------
- */
+/* --- where it is felt ----------------------------------------------------- */
 
 static NOOK_VAR_DEFINE(var);
 

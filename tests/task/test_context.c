@@ -34,7 +34,7 @@ static int spawn_and_join(nook_task_fn fn, void *arg, const nook_task_options *o
     return rc != 0 ? rc : result;
 }
 
-/* --- what a task starts with ----------------------------------------------------------- */
+/* --- what a task starts with ---------------------------------------------- */
 
 static int child_of_two(void *arg)
 {
@@ -254,8 +254,7 @@ static void G4_a_context_prepared_before_the_start(void **state)
     }
 }
 
-/* --- gather ----------------------------------------------------------------------------------
- */
+/* --- gather --------------------------------------------------------------- */
 
 static int gather_three(void *arg)
 {
@@ -290,8 +289,7 @@ static void A5_A7_gather_leaves_tasks_their_contexts(void **state)
     }
 }
 
-/* --- the run
- * ------------------------------------------------------------------------------------ */
+/* --- the run -------------------------------------------------------------- */
 
 static int look_at_the_callers(void *arg)
 {
@@ -341,8 +339,7 @@ static void D1_D5_a_workers_own_context_is_never_seen(void **state)
     }
 }
 
-/* --- callbacks
- * ------------------------------------------------------------------------------------ */
+/* --- callbacks ------------------------------------------------------------ */
 
 static void look_once(void *arg)
 {
@@ -487,8 +484,7 @@ static void G7_what_a_callback_has_entered_is_left_after_it(void **state)
     }
 }
 
-/* --- steps of one task
- * ------------------------------------------------------------------------------ */
+/* --- steps of one task ---------------------------------------------------- */
 
 static int in_many_steps(void *arg)
 {
@@ -589,8 +585,7 @@ static void A30_a_hundred_tasks_each_see_their_own(void **state)
     }
 }
 
-/* --- inside run
- * --------------------------------------------------------------------------------------- */
+/* --- inside run ----------------------------------------------------------- */
 
 /* Parks inside a run of `context`; meanwhile others try. */
 struct inside {
@@ -757,8 +752,7 @@ static void G7_a_task_that_ends_inside_a_context_leaves_it(void **state)
     }
 }
 
-/* --- asking from outside
- * -------------------------------------------------------------------------------- */
+/* --- asking from outside -------------------------------------------------- */
 
 static int read_of_each(void *arg)
 {
@@ -859,9 +853,7 @@ static void G9_G11_a_task_may_give_up_its_chain_and_get_another(void **state)
     }
 }
 
-/* --- policies
- * ---------------------------------------------------------------------------------------------
- */
+/* --- policies ------------------------------------------------------------- */
 
 static int refuse;
 

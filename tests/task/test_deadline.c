@@ -54,7 +54,7 @@ static void time_that_does_not_come_is_not_felt(void **state)
     }
 }
 
-/* --- nested ------------------------------------------------------------------------------ */
+/* --- nested --------------------------------------------------------------- */
 
 struct nested {
     uint64_t outer_ns, inner_ns;
@@ -104,8 +104,7 @@ static void both_at_the_same_moment_both_say_so(void **state)
     assert_int_equal(nested.outer, NOOK_ETIMEDOUT);
 }
 
-/* --- a cancel besides ------------------------------------------------------------------------
- */
+/* --- a cancel besides ----------------------------------------------------- */
 
 static int cancel_it(void *arg)
 {
@@ -181,8 +180,7 @@ static void a_request_from_before_the_scope_does_not_count(void **state)
     }
 }
 
-/* --- moved -----------------------------------------------------------------------------------
- */
+/* --- moved ---------------------------------------------------------------- */
 
 struct moved {
     nook_deadline deadline;
@@ -221,8 +219,7 @@ static void a_deadline_moves_until_it_has_passed(void **state)
     assert_int_equal(moved.exit, NOOK_ETIMEDOUT);
 }
 
-/* --- whose
- * -------------------------------------------------------------------------------------- */
+/* --- whose ---------------------------------------------------------------- */
 
 static int leave_a_foreign_one(void *arg)
 {

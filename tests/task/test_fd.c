@@ -43,7 +43,7 @@ static int join_result(nook_task *task)
     return rc != 0 ? rc : result;
 }
 
-/* --- one waits, another makes it ready ------------------------------------------------- */
+/* --- one waits, another makes it ready ------------------------------------ */
 
 static int read_it(void *arg)
 {
@@ -123,8 +123,7 @@ static void a_writer_wakes_when_there_is_room(void **state)
     }
 }
 
-/* --- two directions ------------------------------------------------------------------------
- */
+/* --- two directions ------------------------------------------------------- */
 
 static int wait_both(void *arg)
 {
@@ -196,8 +195,7 @@ static void two_tasks_may_wait_for_a_direction_each(void **state)
     }
 }
 
-/* --- what is refused
- * -------------------------------------------------------------------------- */
+/* --- what is refused ------------------------------------------------------ */
 
 static void never_called(void *arg)
 {
@@ -267,8 +265,7 @@ static void wrong_descriptors_and_events_are_refused(void **state)
     }
 }
 
-/* --- the other side goes, or the descriptor does
- * ------------------------------------------------ */
+/* --- the other side goes, or the descriptor does -------------------------- */
 
 static int hang_up(void *arg)
 {
@@ -359,8 +356,7 @@ static void a_wait_for_a_descriptor_that_was_closed_can_be_cancelled(void **stat
     }
 }
 
-/* --- together with time
- * ------------------------------------------------------------------------- */
+/* --- together with time --------------------------------------------------- */
 
 static int read_in_time(void *arg)
 {
@@ -413,8 +409,7 @@ static void descriptors_are_seen_although_tasks_are_ready(void **state)
     }
 }
 
-/* --- many
- * ------------------------------------------------------------------------------------------ */
+/* --- many ----------------------------------------------------------------- */
 
 enum { PAIRS = 100 }; /* more than one answer of the poller holds */
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fenv.h>
 
-/* --- options -------------------------------------------------------------------- */
+/* --- options -------------------------------------------------------------- */
 
 struct who {
     char name[32];
@@ -68,7 +68,7 @@ static void options_out_of_range_are_refused(void **state)
     assert_int_equal(who.id, 0);
 }
 
-/* --- where there is no task ------------------------------------------------------- */
+/* --- where there is no task ----------------------------------------------- */
 
 static void callback(void *arg)
 {
@@ -99,7 +99,7 @@ static void without_a_task_most_calls_say_so(void **state)
     assert_true(nook_now() > 0);
 }
 
-/* --- runs in runs ------------------------------------------------------------------ */
+/* --- runs in runs --------------------------------------------------------- */
 
 static int record_run(void *arg)
 {
@@ -228,7 +228,7 @@ static void runs_in_several_threads_do_not_know_each_other(void **state)
     }
 }
 
-/* --- the end ------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 struct left {
     int started, parks[3], spawned, called, never, ended;
@@ -296,7 +296,7 @@ static void the_end_of_main_cancels_who_is_left(void **state)
     }
 }
 
-/* --- deadlocks ------------------------------------------------------------------------ */
+/* --- deadlocks ------------------------------------------------------------ */
 
 struct knot {
     nook_task *main, *other;
@@ -370,7 +370,7 @@ static void waiting_for_a_job_is_no_deadlock(void **state)
         assert_int_equal(run(way, wait_for_a_job, NULL), 4);
 }
 
-/* --- round every switch ------------------------------------------------------------------ */
+/* --- round every switch --------------------------------------------------- */
 
 static void hook(const char *what, nook_task *task, void *user)
 {

@@ -2,7 +2,7 @@
 /* The deterministic scheduler: enumeration, seeds, replay, strings, virtual workers. */
 #include "support.h"
 
-/* --- programs ----------------------------------------------------------------------------- */
+/* --- programs ------------------------------------------------------------- */
 
 /* n tasks, each: a step, a yield, a step. Main waits. */
 struct program {
@@ -54,8 +54,7 @@ static int play(void *arg)
     return rc;
 }
 
-/* --- enumeration
- * ------------------------------------------------------------------------------ */
+/* --- enumeration ---------------------------------------------------------- */
 
 static int find_order(char (*orders)[64], int n, const char *order)
 {
@@ -124,8 +123,7 @@ static void virtual_workers_are_choices_too(void **state)
     nook_schedule_free(schedule);
 }
 
-/* --- seeds
- * -------------------------------------------------------------------------------------- */
+/* --- seeds ---------------------------------------------------------------- */
 
 static void string_of_seed(uint64_t seed, char *string, char *order)
 {
@@ -176,8 +174,7 @@ static void one_seed_gives_run_after_run_another_schedule(void **state)
     nook_schedule_free(schedule);
 }
 
-/* --- replay
- * --------------------------------------------------------------------------------------- */
+/* --- replay --------------------------------------------------------------- */
 
 /* A program of every kind of event; its trace is all that happened. */
 static void say(void *arg)
@@ -273,8 +270,7 @@ static void every_enumerated_string_replays(void **state)
     nook_schedule_free(all);
 }
 
-/* --- wrong strings
- * ----------------------------------------------------------------------------------- */
+/* --- wrong strings -------------------------------------------------------- */
 
 static int run_string(const char *string, struct program *program)
 {
@@ -330,8 +326,7 @@ static void what_is_no_string_is_refused(void **state)
     nook_schedule_free(NULL);
 }
 
-/* --- many alternatives: a digit is not enough
- * --------------------------------------------------------- */
+/* --- many alternatives: a digit is not enough ----------------------------- */
 
 enum { CROWD = 80 };
 

@@ -18,7 +18,7 @@ static int spawn(nook_task **out, nook_task_fn fn, int number)
     return nook_task_spawn(out, fn, value_of(number), NULL);
 }
 
-/* --- spawn --------------------------------------------------------------------------- */
+/* --- spawn ---------------------------------------------------------------- */
 
 static int say(void *arg)
 {
@@ -227,7 +227,7 @@ static void stacks_are_as_large_as_asked(void **state)
         assert_int_equal(run(way, spawn_by_size, NULL), 0);
 }
 
-/* --- join ----------------------------------------------------------------------------- */
+/* --- join ----------------------------------------------------------------- */
 
 struct joined {
     int rc[6], results[6];
@@ -332,7 +332,7 @@ static void many_may_wait_for_one(void **state)
     }
 }
 
-/* --- gather ---------------------------------------------------------------------------- */
+/* --- gather --------------------------------------------------------------- */
 
 static int gather_of_all_kinds(void *arg)
 {
@@ -437,7 +437,7 @@ static void gather_wakes_its_caller_once(void **state)
     assert_int_equal(switches, 1);
 }
 
-/* --- at the end --------------------------------------------------------------------------- */
+/* --- at the end ----------------------------------------------------------- */
 
 static NOOK_VAR_DEFINE(var);
 static int in_context[3], parked_at_end, last_result;

@@ -18,8 +18,7 @@ static int with_workers(unsigned workers, int migrate, nook_task_fn main, void *
     return rc != 0 ? rc : result;
 }
 
-/* --- pinned and migrating
- * --------------------------------------------------------------------- */
+/* --- pinned and migrating ------------------------------------------------- */
 
 static int stays(void *arg)
 {
@@ -100,8 +99,7 @@ static void a_migrating_task_goes_where_it_says_with_its_context(void **state)
     assert_int_equal(with_workers(3, 0, many_go_round, NULL), 0);
 }
 
-/* --- no deadlock where there is none
- * -------------------------------------------------------------- */
+/* --- no deadlock where there is none -------------------------------------- */
 
 /* Two workers hand over to each other; each is idle just when the other calls it. */
 static int hand_over(void *arg)
@@ -159,8 +157,7 @@ static void spawning_on_one_worker_after_the_other(void **state)
     }
 }
 
-/* --- a real deadlock
- * ---------------------------------------------------------------------------------- */
+/* --- a real deadlock ------------------------------------------------------ */
 
 static int join_next(void *arg)
 {
@@ -197,8 +194,7 @@ static void a_ring_over_several_workers_is_a_deadlock(void **state)
     }
 }
 
-/* --- all at once
- * --------------------------------------------------------------------------------------- */
+/* --- all at once ---------------------------------------------------------- */
 
 enum { ACTORS = 24, STEPS = 40 };
 
@@ -359,8 +355,7 @@ static void everything_at_once_comes_out_right(void **state)
     }
 }
 
-/* --- deadlines that other workers find
- * ------------------------------------------------------------------- */
+/* --- deadlines that other workers find ------------------------------------ */
 
 static int pass_at_once(void *arg)
 {
@@ -410,8 +405,7 @@ static void a_deadline_may_pass_while_it_is_entered(void **state)
     assert_int_equal(with_workers(2, 0, pass_beside_others, NULL), 0);
 }
 
-/* --- the end, at any moment
- * ------------------------------------------------------------------------------ */
+/* --- the end, at any moment ----------------------------------------------- */
 
 static int busy_child(void *arg)
 {
