@@ -48,6 +48,7 @@ static void *serve(void *arg)
             break;
         struct nook__job *job = NOOK__CONTAINER(pool->jobs.next, struct nook__job, link);
         nook__list_remove(&job->link);
+        pool->queued--;
         pthread_mutex_unlock(&run->lock);
         run_job(job);
         pthread_mutex_lock(&run->lock);
@@ -59,11 +60,14 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* Under the lock: a thread more, if one is needed and allowed. 0 if somebody will serve. */
+/*
+ * Under the lock: a thread more, if one is needed and allowed. 0 if somebody will
+ * serve. A thread that was called for an earlier job still counts as idle until it runs.
+ */
 static int staff(struct nook__run *run)
 {
     struct nook__pool *pool = &run->pool;
-    if (pool->idle > 0 || pool->n == pool->limit)
+    if (pool->queued < pool->idle || pool->n == pool->limit)
         return 0;
     pthread_t *threads = realloc(pool->threads, (pool->n + 1) * sizeof(*threads));
     if (threads == NULL)
@@ -84,6 +88,7 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
         return 0;
     job->task = task;
     nook__list_append(&run->pool.jobs, &job->link);
+    run->pool.queued++;
     run->pool.busy++;
     pthread_cond_signal(&run->pool.work);
     return 1;

@@ -27,7 +27,7 @@
 struct nook__run;
 struct nook__worker;
 
-/* --- lists ------------------------------------------------------------------ */
+/* --- lists ---------------------------------------------------------------- */
 
 struct nook__link {
     struct nook__link *prev, *next;
@@ -62,7 +62,7 @@ static inline void nook__list_remove(struct nook__link *link)
 #define NOOK__CONTAINER(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* --- events: what a worker can do next --------------------------------------- */
+/* --- events: what a worker can do next ------------------------------------ */
 
 enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK };
 
@@ -74,7 +74,7 @@ struct nook__event {
     uint64_t order; /* of becoming ready */
 };
 
-/* --- timers --------------------------------------------------------------------- */
+/* --- timers --------------------------------------------------------------- */
 
 struct nook__timer {
     uint64_t when;
@@ -96,7 +96,7 @@ void nook__timers_fire(struct nook__run *run, uint64_t now);
 /* When the first is due; UINT64_MAX: never. */
 uint64_t nook__timers_next(const struct nook__run *run);
 
-/* --- waits -------------------------------------------------------------------------- */
+/* --- waits ---------------------------------------------------------------- */
 
 /*
  * Why a task is parked. It lives on the task's stack. All members are called by
@@ -120,7 +120,7 @@ void nook__wake(nook_task *task, int result);
 void nook__interrupt(nook_task *task);
 void nook__cancel_locked(nook_task *task);
 
-/* --- tasks -------------------------------------------------------------------------- */
+/* --- tasks ---------------------------------------------------------------- */
 
 /* Somebody who waits for the end of a task; `left` counts those still to end. */
 struct nook__joiner {
@@ -167,7 +167,7 @@ struct nook_task {
 /* Hands over the task's reference to its context: nobody can ask for it any more. */
 nook_context *nook__task_take_context(nook_task *task);
 
-/* --- handles ------------------------------------------------------------------------ */
+/* --- handles -------------------------------------------------------------- */
 
 struct nook_handle {
     struct nook__event event;
@@ -192,7 +192,7 @@ void nook__handles_drop(struct nook__run *run);
 /* Under the lock: what was registered with a task becomes ready. */
 void nook__handles_done(nook_task *task);
 
-/* --- descriptors -------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 struct nook__fd_user {
     nook_task *task; /* one of the two */
@@ -217,7 +217,7 @@ void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
 void nook__poller_wait(struct nook__run *run, int64_t ns);
 void nook__poller_interrupt(struct nook__poller *poller);
 
-/* --- jobs on other threads ------------------------------------------------------------ */
+/* --- jobs on other threads ------------------------------------------------ */
 
 struct nook__job {
     struct nook__wait wait;
@@ -234,6 +234,7 @@ struct nook__pool {
     pthread_cond_t work;
     pthread_t *threads;
     unsigned n, idle, limit;
+    unsigned queued;
     unsigned busy; /* jobs queued or running */
     int closing;
 };
@@ -241,7 +242,7 @@ struct nook__pool {
 void nook__pool_open(struct nook__pool *pool, unsigned limit);
 void nook__pool_close(struct nook__run *run);
 
-/* --- runs ----------------------------------------------------------------------------- */
+/* --- runs ----------------------------------------------------------------- */
 
 struct nook__sizes {
     struct nook__sizes *next;
@@ -282,8 +283,8 @@ struct nook__run {
     atomic_int closing; /* main has ended: parks answer NOOK_ECANCELED */
     int finished;       /* nothing is left */
     int deadlocked;
-    unsigned idle;      /* workers that sleep and were not called */
-    int polling; /* a worker waits in the poller */
+    unsigned idle; /* workers that sleep and were not called */
+    int polling;   /* a worker waits in the poller */
     struct nook__worker *poller_worker;
     nook_schedule *schedule;
     uint64_t now;            /* of a schedule */

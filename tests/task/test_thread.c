@@ -90,8 +90,7 @@ static void a_job_needs_a_function(void **state)
     assert_int_equal(rc[1], NOOK_EINVAL);
 }
 
-/* --- many ------------------------------------------------------------------------------------
- */
+/* --- many ----------------------------------------------------------------- */
 
 static int add(void *arg)
 {
@@ -128,8 +127,47 @@ static void more_jobs_than_threads(void **state)
     }
 }
 
-/* --- cancelling
- * -------------------------------------------------------------------------------- */
+/* Two jobs that wait for each other need two threads, also when one is just idle. */
+static pthread_barrier_t meeting;
+
+static int meet(void *arg)
+{
+    (void)arg;
+    pthread_barrier_wait(&meeting);
+    return 0;
+}
+
+static int meet_elsewhere(void *arg)
+{
+    return nook_to_thread(meet, arg, NULL);
+}
+
+static int meet_after_a_first(void *arg)
+{
+    atomic_int sum = 0;
+    nook_task *tasks[2];
+    int rc = nook_to_thread(add, &sum, NULL); /* leaves an idle thread behind */
+    usleep(2000);
+    for (int i = 0; rc == 0 && i < 2; i++)
+        rc = nook_task_spawn(&tasks[i], meet_elsewhere, arg, NULL);
+    if (rc == 0)
+        rc = nook_gather(tasks, 2, NULL);
+    nook_task_unref(tasks[0]);
+    nook_task_unref(tasks[1]);
+    return rc;
+}
+
+static void an_idle_thread_serves_one_job(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        pthread_barrier_init(&meeting, NULL, 2);
+        assert_int_equal(run(REAL, meet_after_a_first, NULL), 0);
+        pthread_barrier_destroy(&meeting);
+    }
+}
+
+/* --- cancelling ----------------------------------------------------------- */
 
 struct slow {
     atomic_int begun, ended, may_end;
@@ -236,6 +274,7 @@ int main(void)
         task_test(A22_R3_run_in_executor_finds_what_the_last_job_left_there),
         task_test(a_job_needs_a_function),
         task_test(more_jobs_than_threads),
+        task_test(an_idle_thread_serves_one_job),
         task_test(a_cancel_does_not_stop_the_job_and_is_told_after_it),
         task_test(the_end_of_a_run_waits_for_its_jobs),
     };
