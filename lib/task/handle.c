@@ -224,6 +224,17 @@ static int schedule(nook_handle *handle, const struct plan *plan)
     return rc;
 }
 
+unsigned nook__handles_home(const struct nook__run *run, const nook_context *context)
+{
+    for (const struct nook__link *link = run->handles.next; link != &run->handles;
+         link = link->next) {
+        const nook_handle *handle = NOOK__CONTAINER(link, nook_handle, all);
+        if (handle->context == context)
+            return handle->event.worker;
+    }
+    return 0;
+}
+
 static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context,
                  const struct plan *plan)
 {
@@ -234,6 +245,8 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
         return rc;
     struct nook__run *run = handle->run;
     pthread_mutex_lock(&run->lock);
+    if (context != NULL)
+        handle->event.worker = nook__home_of(run, context, handle->event.worker);
     nook__list_append(&run->handles, &handle->all);
     rc = schedule(handle, plan);
     if (rc != 0)

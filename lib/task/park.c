@@ -331,8 +331,13 @@ struct move {
     unsigned worker;
 };
 
+/* Somebody may have come to share its context since it asked. */
 static int begin_move(struct nook__wait *wait, nook_task *task)
 {
+    if (!task->migrate) {
+        wait->result = NOOK_ENOTSUP;
+        return 0;
+    }
     task->event.worker = NOOK__CONTAINER(wait, struct move, wait)->worker;
     task->moved = 1;
     return 0;

@@ -146,7 +146,8 @@ struct nook_task {
     struct nook__run *run;
     int result;
     atomic_int done;
-    int started, migrate, ending;
+    int started, ending;
+    atomic_int migrate;    /* written under the lock */
     int moved;             /* it said where it resumes */
     nook_context *context; /* under the context lock of task.c */
     nook_context *chain;   /* while it does not run */
@@ -315,6 +316,13 @@ int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **ou
 void nook__sizes_free(struct nook__sizes **sizes);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                    const nook_task_options *options);
+
+/*
+ * Under the lock: the worker of those who use this context object already, who
+ * from now on stay there; `fallback` where nobody does [D3].
+ */
+unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback);
+unsigned nook__handles_home(const struct nook__run *run, const nook_context *context);
 
 /* Main has ended: everybody else is asked to stop. Under the lock. */
 void nook__run_close(struct nook__run *run);

@@ -5,8 +5,8 @@
  * The run and the one who spawned hold a reference each. What outlives the run
  * is the name, the number and the result; everything else ends with the task.
  *
- * Tasks that share a context object never run at the same time [D3]: they all
- * belong to one worker, and none of them migrates.
+ * Tasks and callbacks that share a context object never run at the same time
+ * [D3]: they all belong to one worker, and none of them migrates.
  */
 #include "run.h"
 
@@ -28,24 +28,48 @@ nook_context *nook__task_take_context(nook_task *task)
     return context;
 }
 
-/* The worker of a task that uses this context already; 0: there is none. Under the lock. */
-static unsigned home_of(struct nook__run *run, const nook_context *context, unsigned fallback)
+/* A task turns out to share its context: it stays, and where it has not started, here. */
+static void settle_down(struct nook__run *run, nook_task *task, unsigned fallback)
 {
+    int ready = task->event.ready;
+    task->migrate = 0;
+    if (task->event.worker != 0)
+        return;
+    nook__unready(&task->event);
+    task->event.worker = fallback;
+    if (ready)
+        nook__ready(run, &task->event);
+}
+
+static nook_task *task_with(struct nook__run *run, const nook_context *context)
+{
+    nook_task *found = NULL;
+    pthread_mutex_lock(&context_lock);
     for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
-        if (task->context != context)
-            continue;
-        task->migrate = 0;
-        if (task->event.worker == 0) {
-            int ready = task->event.ready;
-            nook__unready(&task->event);
-            task->event.worker = fallback;
-            if (ready)
-                nook__ready(run, &task->event);
+        if (task->context == context) {
+            found = task;
+            break;
         }
+    }
+    pthread_mutex_unlock(&context_lock);
+    return found;
+}
+
+unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback)
+{
+    nook_task *task = nook_task_current();
+    if (context == nook_context_peek()) { /* the maker is in it: here, and to stay */
+        if (task != NULL)
+            task->migrate = 0;
+        return nook__here() != NULL ? nook__here()->index : fallback;
+    }
+    if ((task = task_with(run, context)) != NULL) {
+        settle_down(run, task, fallback);
         return task->event.worker;
     }
-    return 0;
+    unsigned home = nook__handles_home(run, context);
+    return home != 0 ? home : fallback;
 }
 
 nook_context *nook_task_context(nook_task *task)
@@ -122,9 +146,8 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
     task->event.worker = options->worker;
     if (shared) {
-        unsigned fallback = options->worker != 0 ? options->worker : here;
-        unsigned home = home_of(run, task->context, fallback);
-        task->event.worker = home != 0 ? home : fallback;
+        task->event.worker =
+            nook__home_of(run, task->context, options->worker != 0 ? options->worker : here);
         task->migrate = 0;
     }
     nook__list_append(&run->tasks, &task->all);

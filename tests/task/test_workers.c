@@ -99,6 +99,150 @@ static void a_migrating_task_goes_where_it_says_with_its_context(void **state)
     assert_int_equal(with_workers(3, 0, many_go_round, NULL), 0);
 }
 
+/* --- one context, several workers ----------------------------------------- */
+
+struct shared {
+    nook_context *context;
+    atomic_int inside, overlaps, left;
+    nook_handle *handle;
+};
+
+/* Nobody else is in the context from here to there. */
+static void stay_inside(struct shared *shared)
+{
+    if (atomic_fetch_add(&shared->inside, 1) != 0)
+        atomic_fetch_add(&shared->overlaps, 1);
+    for (int i = 0; i < 20; i++)
+        (void)nook_var_set(&var, value_of(number_in(&var) + 1), NULL);
+    usleep(50);
+    atomic_fetch_sub(&shared->inside, 1);
+}
+
+static int in_steps(void *arg)
+{
+    struct shared *shared = arg;
+    for (int i = 0; i < 50; i++) {
+        stay_inside(shared);
+        int rc = nook_yield();
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static void in_callback(void *arg)
+{
+    struct shared *shared = arg;
+    stay_inside(shared);
+    atomic_fetch_sub(&shared->left, 1);
+}
+
+static int call_into(void *arg)
+{
+    struct shared *shared = arg;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 50; i++) {
+        atomic_fetch_add(&shared->left, 1);
+        rc = nook_call_soon(NULL, in_callback, shared, shared->context);
+        if (rc == 0)
+            rc = nook_yield();
+    }
+    while (rc == 0 && atomic_load(&shared->left) > 0)
+        rc = nook_yield();
+    return rc;
+}
+
+static int tasks_and_callbacks(void *arg)
+{
+    struct shared *shared = arg;
+    nook_task *tasks[6];
+    int rc = 0, n = 0;
+    for (; rc == 0 && n < 3; n++)
+        rc = nook_task_spawn(&tasks[n], in_steps, shared,
+                             &(nook_task_options){.context = shared->context,
+                                                  .worker = (unsigned)n + 1,
+                                                  .migrate = 1});
+    for (; rc == 0 && n < 6; n++)
+        rc = nook_task_spawn(&tasks[n], call_into, shared,
+                             &(nook_task_options){.worker = (unsigned)n - 2});
+    if (rc == 0)
+        rc = nook_gather(tasks, 6, NULL);
+    while (n-- > 0)
+        nook_task_unref(tasks[n]);
+    return rc;
+}
+
+static void D3_tasks_and_callbacks_of_one_context_take_turns(void **state)
+{
+    struct shared shared = {0};
+    (void)state;
+    assert_int_equal(nook_context_new(&shared.context), 0);
+    assert_int_equal(with_workers(3, 1, tasks_and_callbacks, &shared), 0);
+    assert_int_equal(atomic_load(&shared.overlaps), 0);
+    nook_context_unref(shared.context);
+}
+
+/* Callbacks alone: each worker schedules some. */
+static int callbacks_alone(void *arg)
+{
+    nook_task *tasks[3];
+    int rc = 0, n = 0;
+    for (; rc == 0 && n < 3; n++)
+        rc = nook_task_spawn(&tasks[n], call_into, arg,
+                             &(nook_task_options){.worker = (unsigned)n + 1});
+    if (rc == 0)
+        rc = nook_gather(tasks, 3, NULL);
+    while (n-- > 0)
+        nook_task_unref(tasks[n]);
+    return rc;
+}
+
+static void D3_callbacks_of_one_context_take_turns(void **state)
+{
+    struct shared shared = {0};
+    (void)state;
+    assert_int_equal(nook_context_new(&shared.context), 0);
+    assert_int_equal(with_workers(3, 0, callbacks_alone, &shared), 0);
+    assert_int_equal(atomic_load(&shared.overlaps), 0);
+    nook_context_unref(shared.context);
+}
+
+/* The maker is inside run; its child shares what is current there. */
+static int share_what_is_entered(void *arg)
+{
+    struct shared *shared = arg;
+    nook_task *task;
+    int rc = nook_task_spawn(
+        &task, in_steps, shared,
+        &(nook_task_options){.start = NOOK_START_SHARE, .worker = 2, .migrate = 1});
+    if (rc == 0)
+        rc = in_steps(shared);
+    if (rc == 0 && nook_task_migrate(2) != NOOK_ENOTSUP)
+        rc = -1;
+    if (rc == 0)
+        rc = nook_task_join(task, NULL);
+    nook_task_unref(task);
+    return rc;
+}
+
+static int enter_and_share(void *arg)
+{
+    struct shared *shared = arg;
+    int result = -1;
+    int rc = nook_context_run(shared->context, share_what_is_entered, shared, &result);
+    return rc != 0 ? rc : result;
+}
+
+static void D3_a_context_shared_inside_run_stays_on_one_worker(void **state)
+{
+    struct shared shared = {0};
+    (void)state;
+    assert_int_equal(nook_context_new(&shared.context), 0);
+    assert_int_equal(with_workers(2, 1, enter_and_share, &shared), 0);
+    assert_int_equal(atomic_load(&shared.overlaps), 0);
+    nook_context_unref(shared.context);
+}
+
 /* --- no deadlock where there is none -------------------------------------- */
 
 /* Two workers hand over to each other; each is idle just when the other calls it. */
@@ -442,6 +586,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         task_test(a_started_task_stays_on_its_worker),
         task_test(a_migrating_task_goes_where_it_says_with_its_context),
+        task_test(D3_tasks_and_callbacks_of_one_context_take_turns),
+        task_test(D3_callbacks_of_one_context_take_turns),
+        task_test(D3_a_context_shared_inside_run_stays_on_one_worker),
         task_test(a_worker_that_was_called_is_not_idle),
         task_test(spawning_on_one_worker_after_the_other),
         task_test(a_ring_over_several_workers_is_a_deadlock),

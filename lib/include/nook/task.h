@@ -93,8 +93,10 @@ typedef struct nook_task_options {
  * asyncio.create_task: makes a task that will run fn(arg), and captures its
  * context now. It starts after the caller parks, or on another worker at once.
  * *out (may be NULL: nobody joins it) is one reference. A context given by
- * `context` or shared may serve several tasks: those never run at the same time
- * [A4, D3], and a task does not hold it entered [A26]. From a task.
+ * `context` or shared may serve several tasks and callbacks: those never run at
+ * the same time [A4, D3], because they stay on one worker, whatever `worker` and
+ * `migrate` say; and a task does not hold it entered [A26], so do not enter it on
+ * another worker meanwhile. From a task or a callback.
  * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range.
  * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending. Or what a
  * variable's `duplicate` returned.
@@ -247,7 +249,8 @@ typedef void (*nook_callback_fn)(void *arg);
 /*
  * call_soon, call_later: run fn(arg) once, on the calling worker, after the task
  * parks, or `ns` later. The context is a copy of the caller's, taken now [A16],
- * or `context` itself where it is not NULL [A17]. *out (may be NULL) is one
+ * or `context` itself where it is not NULL [A17]; then on the worker of those who
+ * use it already [D3]. *out (may be NULL) is one
  * reference. From a task or a callback.
  * NOOK_EINVAL: fn is NULL. NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is
  * ending. Or what a `duplicate` returned.
