@@ -2,26 +2,77 @@
 /*
  * Cancellation and deadlines, as asyncio has them.
  *
- * A request is counted until somebody takes it back, and delivered once: to the
- * wait that the task is in, or to its next one. A task that waits for others
- * passes it on to them.
+ * A request is counted until somebody takes it back. What is delivered is the
+ * fact that there are some: to the wait that the task is in, or to its next one,
+ * and once however many came before the task runs again. A task that waits for
+ * others passes it on to them, as far as the chain goes; no task ends meanwhile,
+ * because that takes the lock.
  */
 #include "run.h"
 
-void nook__cancel_locked(nook_task *task)
+/* 1: it is to be passed on. */
+static int deliver(nook_task *task)
 {
-    if (nook_task_done(task) || task->passing)
+    if (task->told)
+        return 0;
+    if (task->wait == NULL || task->wait->undo == NULL)
+        task->must_cancel = 1;
+    else if (task->wait->next != NULL)
+        return 1;
+    else
+        nook__interrupt(task);
+    return 0;
+}
+
+/* The path down to the task that is being asked leads through `passing`. */
+static nook_task *go_down(nook_task *from, nook_task *to)
+{
+    to->passing = 1;
+    to->passed_on = 0;
+    to->passed_by = from;
+    (void)to->wait->next(to->wait, 1);
+    return to;
+}
+
+/* A circle has nobody but those on the path: the last of them must give in itself. */
+static nook_task *go_up(nook_task *task)
+{
+    task->passing = 0;
+    if (!task->passed_on)
+        nook__interrupt(task);
+    return task->passed_by;
+}
+
+void nook__pass_on(nook_task *task)
+{
+    task = go_down(NULL, task);
+    while (task != NULL) {
+        nook_task *next = task->wait->next(task->wait, 0);
+        if (next == NULL) {
+            task = go_up(task);
+        } else if (!next->passing) {
+            task->passed_on = 1;
+            next->requests++;
+            if (deliver(next))
+                task = go_down(task, next);
+        }
+    }
+}
+
+static void cancel(nook_task *task)
+{
+    if (nook_task_done(task))
         return;
     task->requests++;
-    if (task->wait == NULL || task->wait->undo == NULL) {
-        task->must_cancel = 1;
-    } else if (task->wait->forward != NULL) {
-        task->passing = 1;
-        task->wait->forward(task->wait);
-        task->passing = 0;
-    } else {
-        nook__interrupt(task);
-    }
+    if (deliver(task))
+        nook__pass_on(task);
+}
+
+/* A task of another run is under another lock. Once it has ended, none is needed. */
+int nook__task_foreign(const nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    return !nook_task_done(task) && (worker == NULL || task->run != worker->run);
 }
 
 int nook_task_cancel(nook_task *task)
@@ -31,10 +82,10 @@ int nook_task_cancel(nook_task *task)
         return NOOK_EINVAL;
     if (worker == NULL)
         return NOOK_ENOTASK;
-    if (nook_task_done(task))
-        return 0;
+    if (nook__task_foreign(task))
+        return NOOK_EINVAL;
     pthread_mutex_lock(&worker->run->lock);
-    nook__cancel_locked(task);
+    cancel(task);
     pthread_mutex_unlock(&worker->run->lock);
     return 0;
 }
@@ -50,7 +101,7 @@ unsigned nook_task_uncancel(nook_task *task)
 {
     struct nook__worker *worker = nook__here();
     unsigned left = 0;
-    if (task == NULL || worker == NULL || nook_task_done(task))
+    if (task == NULL || worker == NULL || nook__task_foreign(task) || nook_task_done(task))
         return 0;
     pthread_mutex_lock(&worker->run->lock);
     left = take_back(task);
@@ -62,8 +113,10 @@ unsigned nook_task_cancelling(const nook_task *task)
 {
     struct nook__worker *worker = nook__here();
     unsigned requests;
-    if (task == NULL || worker == NULL || nook_task_done(task))
-        return task != NULL ? task->requests : 0;
+    if (task == NULL || nook__task_foreign(task))
+        return 0;
+    if (nook_task_done(task))
+        return task->requests;
     pthread_mutex_lock(&worker->run->lock);
     requests = task->requests;
     pthread_mutex_unlock(&worker->run->lock);
@@ -87,7 +140,7 @@ static void expire(struct nook__run *run, struct nook__timer *timer)
     nook_deadline *deadline = NOOK__CONTAINER(timer, nook_deadline, nook__timer);
     (void)run;
     __atomic_store_n(&deadline->nook__state, EXPIRED, __ATOMIC_RELAXED);
-    nook__cancel_locked(deadline->nook__task);
+    cancel(deadline->nook__task);
 }
 
 static int arm(nook_task *task, nook_deadline *deadline, uint64_t ns)

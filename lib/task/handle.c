@@ -274,7 +274,7 @@ int nook_call_later(nook_handle **out, uint64_t ns, nook_callback_fn fn, void *a
 int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn, void *arg,
                       nook_context *context)
 {
-    if (task == NULL)
+    if (task == NULL || (nook__here() != NULL && nook__task_foreign(task)))
         return NOOK_EINVAL;
     return start(out, fn, arg, context, &(struct plan){.when = DONE, .task = task});
 }

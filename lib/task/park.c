@@ -157,20 +157,32 @@ static void carry(struct nook__worker *worker, nook_task *task)
     task->chain = nook_state_swap(own);
 }
 
+/* A request that came before the wait: it ends the wait, or goes on to who is waited for. */
+static void begin_cancelled(nook_task *task, struct nook__wait *wait)
+{
+    int closing = task->run->closing;
+    task->must_cancel = 0;
+    if (!closing && wait->next != NULL && wait->begin(wait, task)) {
+        task->wait = wait;
+        nook__pass_on(task);
+        return;
+    }
+    wait->result = NOOK_ECANCELED;
+    task->told = 1;
+    nook__ready(task->run, &task->event);
+}
+
 /* The stack has been left: from here on the task may be woken. */
 static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait)
 {
     struct nook__run *run = worker->run;
     pthread_mutex_lock(&run->lock);
-    if (wait->undo != NULL && (task->must_cancel || run->closing)) {
-        task->must_cancel = 0;
-        wait->result = NOOK_ECANCELED;
-        nook__ready(run, &task->event);
-    } else if (wait->begin(wait, task)) {
+    if (wait->undo != NULL && (task->must_cancel || run->closing))
+        begin_cancelled(task, wait);
+    else if (wait->begin(wait, task))
         task->wait = wait;
-    } else {
+    else
         nook__ready(run, &task->event);
-    }
     pthread_mutex_unlock(&run->lock);
 }
 
@@ -265,6 +277,7 @@ void nook__interrupt(nook_task *task)
     if (task->wait == NULL || task->wait->undo == NULL)
         return;
     task->wait->undo(task->wait, task);
+    task->told = 1;
     nook__wake(task, NOOK_ECANCELED);
 }
 

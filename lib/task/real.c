@@ -22,7 +22,7 @@ static struct nook__event *take(struct nook__worker *worker)
     if (own == NULL || (shared != NULL && shared->order < own->order))
         event = shared;
     if (event != NULL)
-        nook__unready(event);
+        nook__take(event);
     return event;
 }
 

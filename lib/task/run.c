@@ -69,6 +69,13 @@ void nook__unready(struct nook__event *event)
     event->ready = 0;
 }
 
+void nook__take(struct nook__event *event)
+{
+    nook__unready(event);
+    if (event->kind == NOOK__TASK)
+        NOOK__CONTAINER(event, nook_task, event)->told = 0;
+}
+
 /* --- time ----------------------------------------------------------------- */
 
 static uint64_t monotonic(void)

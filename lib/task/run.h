@@ -107,8 +107,9 @@ struct nook__wait {
     int (*begin)(struct nook__wait *wait, nook_task *task);
     /* Takes the registration back. NULL: the wait cannot be interrupted. */
     void (*undo)(struct nook__wait *wait, nook_task *task);
-    /* A cancel goes on to what is waited for. NULL: it ends the wait. */
-    void (*forward)(struct nook__wait *wait);
+    /* A cancel goes on to who is waited for: the next of them, or NULL; `again`
+     * begins with the first. NULL: it ends the wait. */
+    nook_task *(*next)(struct nook__wait *wait, int again);
     int result;
 };
 
@@ -118,7 +119,10 @@ int nook__park(struct nook__wait *wait);
 void nook__wake(nook_task *task, int result);
 /* Ends any wait that can be interrupted, without asking what is waited for. */
 void nook__interrupt(nook_task *task);
-void nook__cancel_locked(nook_task *task);
+/* A cancel of a task goes on to whom it waits for. */
+void nook__pass_on(nook_task *task);
+/* 1: it is of another run, and has not ended. Any thread. */
+int nook__task_foreign(const nook_task *task);
 
 /* --- tasks ---------------------------------------------------------------- */
 
@@ -158,7 +162,10 @@ struct nook_task {
     struct nook__wait *wait;
     unsigned requests; /* of cancellation, not taken back */
     int must_cancel;   /* one of them is still to be delivered */
-    int passing;       /* a cancel goes through here: a circle ends */
+    int told;          /* one was delivered, and it has not run since */
+    int passing;       /* a cancel goes through here, and came from `passed_by` */
+    int passed_on;
+    nook_task *passed_by;
     struct nook__link joiners, on_done;
     struct nook__at_end *ends;
     nook_deadline *deadline;
@@ -300,6 +307,8 @@ void nook__here_set(struct nook__worker *worker);
 /* Under the lock. */
 void nook__ready(struct nook__run *run, struct nook__event *event);
 void nook__unready(struct nook__event *event);
+/* Takes it out of its queue to run it. */
+void nook__take(struct nook__event *event);
 void nook__signal(struct nook__run *run, struct nook__worker *worker);
 void nook__awake(struct nook__worker *worker);
 uint64_t nook__clock(const struct nook__run *run);

@@ -179,7 +179,7 @@ static struct nook__event *choose(struct nook__run *run)
     while (taken-- > 0)
         link = link->next;
     struct nook__event *event = NOOK__CONTAINER(link, struct nook__event, link);
-    nook__unready(event);
+    nook__take(event);
     event->worker = place(run, event);
     return event;
 }

@@ -277,6 +277,7 @@ struct gathering {
     nook_task *const *tasks;
     struct nook__joiner *joiners;
     size_t n, left;
+    size_t asked; /* of them, how many a cancel has gone on to */
     int forwarded;
 };
 
@@ -304,14 +305,20 @@ static void undo_gather(struct nook__wait *wait, nook_task *task)
         nook__list_remove(&gathering->joiners[i].link);
 }
 
-/* Cancelling one may end the wait: what is still to do was decided before. */
-static void forward_gather(struct nook__wait *wait)
+static nook_task *next_gather(struct nook__wait *wait, int again)
 {
     struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
-    gathering->forwarded = 1;
-    for (size_t i = 0; i < gathering->n; i++)
-        if (!nook_task_done(gathering->tasks[i]))
-            nook__cancel_locked(gathering->tasks[i]);
+    if (again) {
+        gathering->forwarded = 1;
+        gathering->asked = 0;
+        return NULL;
+    }
+    while (gathering->asked < gathering->n) {
+        nook_task *task = gathering->tasks[gathering->asked++];
+        if (!nook_task_done(task))
+            return task;
+    }
+    return NULL;
 }
 
 static int all_done(nook_task *const *tasks, size_t n)
@@ -330,7 +337,7 @@ static int check_tasks(nook_task *const *tasks, size_t n)
     if (tasks == NULL && n != 0)
         return NOOK_EINVAL;
     for (size_t i = 0; i < n; i++) {
-        if (tasks[i] == NULL)
+        if (tasks[i] == NULL || nook__task_foreign(tasks[i]))
             return NOOK_EINVAL;
         if (tasks[i] == self)
             return NOOK_EDEADLK;
@@ -342,7 +349,7 @@ static int await_all(struct gathering *gathering)
 {
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
-    gathering->wait.forward = forward_gather;
+    gathering->wait.next = next_gather;
     if (all_done(gathering->tasks, gathering->n))
         return 0;
     return nook__park(&gathering->wait);

@@ -116,7 +116,6 @@ static void a_task_may_cancel_itself_and_hears_of_it_at_its_next_park(void **sta
         struct victim victim = {.wait = itself};
         assert_int_equal(run(one_thread[i], cancel_it, &victim), 0);
         assert_int_equal(victim.rc, NOOK_ECANCELED);
-        /* The second request came while it was parked in the last yield, or had ended. */
         assert_int_equal(victim.result, 77);
     }
 }
@@ -313,6 +312,292 @@ static void a_request_taken_back_in_time_was_none(void **state)
     }
 }
 
+/* --- how often ------------------------------------------------------------ */
+
+struct counts {
+    nook_task *task;
+    int requests[6], parks[6];
+};
+
+static int count_parks(void *arg)
+{
+    struct counts *counts = arg;
+    nook_task *self = nook_task_current();
+    counts->parks[0] = nook_sleep(UINT64_MAX);
+    counts->requests[0] = (int)nook_task_cancelling(self);
+    counts->parks[1] = nook_yield();
+    counts->requests[1] = (int)nook_task_uncancel(self);
+    counts->requests[2] = (int)nook_task_uncancel(self);
+    counts->requests[3] = (int)nook_task_uncancel(self);
+    counts->parks[2] = nook_sleep(UINT64_MAX);
+    counts->requests[4] = (int)nook_task_cancelling(self);
+    counts->parks[3] = nook_yield();
+    return 0;
+}
+
+static int cancel_twice_then_once(void *arg)
+{
+    struct counts *counts = arg;
+    int rc = nook_task_spawn(&counts->task, count_parks, counts, NULL);
+    if (rc == 0)
+        rc = nook_sleep(MS);
+    for (int i = 0; rc == 0 && i < 2; i++)
+        rc = nook_task_cancel(counts->task);
+    if (rc == 0)
+        rc = nook_sleep(MS);
+    if (rc == 0)
+        rc = nook_task_cancel(counts->task);
+    if (rc == 0)
+        rc = nook_task_join(counts->task, NULL);
+    nook_task_unref(counts->task);
+    return rc;
+}
+
+/* Requests that come before the task runs again are one delivery; all are counted. */
+static void requests_are_counted_and_delivered_once(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < REAL_3; way++) {
+        struct counts counts = {0};
+        assert_int_equal(run(way, cancel_twice_then_once, &counts), 0);
+        assert_int_equal(counts.parks[0], NOOK_ECANCELED);
+        assert_int_equal(counts.requests[0], 2);
+        assert_int_equal(counts.parks[1], 0);
+        assert_int_equal(counts.requests[1], 1);
+        assert_int_equal(counts.requests[2], 0);
+        assert_int_equal(counts.requests[3], 0);
+        assert_int_equal(counts.parks[2], NOOK_ECANCELED);
+        assert_int_equal(counts.requests[4], 1);
+        assert_int_equal(counts.parks[3], 0);
+    }
+}
+
+/* --- pending when the wait begins ----------------------------------------- */
+
+static int join_with_a_request(void *arg)
+{
+    struct pair *pair = arg;
+    int rc = nook_task_spawn(&pair->inner, inner, pair, NULL);
+    if (rc == 0)
+        rc = nook_sleep(MS);
+    if (rc == 0)
+        rc = nook_task_cancel(nook_task_current());
+    pair->outer_rc = nook_task_join(pair->inner, &pair->got);
+    pair->requests[0] = (int)nook_task_cancelling(nook_task_current());
+    pair->result = nook_yield();
+    nook_task_unref(pair->inner);
+    return rc;
+}
+
+static void a_pending_request_goes_to_the_awaited_task_too(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct pair pair = {.swallow = 1};
+        assert_int_equal(run(way, join_with_a_request, &pair), 0);
+        assert_int_equal(pair.inner_rc, NOOK_ECANCELED);
+        assert_int_equal(pair.requests[1], 1);
+        assert_int_equal(pair.outer_rc, 0);
+        assert_int_equal(pair.got, 5);
+        assert_int_equal(pair.requests[0], 1);
+        assert_int_equal(pair.result, 0);
+    }
+}
+
+/* --- circles, diamonds, and long chains ----------------------------------- */
+
+struct circle {
+    nook_task *task[2];
+    int rc[2], result[2];
+};
+
+static int join_the_other(void *arg)
+{
+    struct circle *circle = arg;
+    int me = nook_task_current() == circle->task[1];
+    circle->rc[me] = nook_task_join(circle->task[!me], NULL);
+    return circle->rc[me];
+}
+
+static int cancel_a_circle(void *arg)
+{
+    struct circle *circle = arg;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 2; i++)
+        rc = nook_task_spawn(&circle->task[i], join_the_other, circle,
+                             &(nook_task_options){.worker = 1});
+    if (rc == 0)
+        rc = nook_sleep(MS);
+    if (rc == 0)
+        rc = nook_task_cancel(circle->task[0]);
+    if (rc == 0)
+        rc = nook_gather(circle->task, 2, circle->result);
+    nook_task_unref(circle->task[0]);
+    nook_task_unref(circle->task[1]);
+    return rc;
+}
+
+static void a_cancel_breaks_a_circle(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct circle circle = {0};
+        int result = -1;
+        assert_int_equal(run_by(way, cancel_a_circle, &circle, NULL, &result), 0);
+        assert_int_equal(result, 0);
+        assert_int_equal(circle.result[0], NOOK_ECANCELED);
+        assert_int_equal(circle.result[1], NOOK_ECANCELED);
+    }
+}
+
+struct diamond {
+    nook_task *bottom, *side[2], *top;
+    int parks[2], requests;
+};
+
+static int at_the_bottom(void *arg)
+{
+    struct diamond *diamond = arg;
+    diamond->parks[0] = nook_sleep(UINT64_MAX);
+    diamond->requests = (int)nook_task_cancelling(nook_task_current());
+    diamond->parks[1] = nook_sleep(MS);
+    return 0;
+}
+
+static int on_a_side(void *arg)
+{
+    return nook_task_join(((struct diamond *)arg)->bottom, NULL);
+}
+
+static int at_the_top(void *arg)
+{
+    return nook_gather(((struct diamond *)arg)->side, 2, NULL);
+}
+
+static int cancel_the_top(void *arg)
+{
+    struct diamond *diamond = arg;
+    int rc = nook_task_spawn(&diamond->bottom, at_the_bottom, diamond, NULL);
+    for (int i = 0; rc == 0 && i < 2; i++)
+        rc = nook_task_spawn(&diamond->side[i], on_a_side, diamond, NULL);
+    if (rc == 0)
+        rc = nook_task_spawn(&diamond->top, at_the_top, diamond, NULL);
+    if (rc == 0)
+        rc = nook_sleep(MS);
+    if (rc == 0)
+        rc = nook_task_cancel(diamond->top);
+    if (rc == 0)
+        rc = nook_task_join(diamond->top, NULL);
+    nook_task_unref(diamond->bottom);
+    nook_task_unref(diamond->side[0]);
+    nook_task_unref(diamond->side[1]);
+    nook_task_unref(diamond->top);
+    return rc;
+}
+
+static void what_is_reached_twice_is_interrupted_once(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct diamond diamond = {0};
+        assert_int_equal(run(way, cancel_the_top, &diamond), 0);
+        assert_int_equal(diamond.parks[0], NOOK_ECANCELED);
+        assert_int_equal(diamond.requests, 2);
+        assert_int_equal(diamond.parks[1], 0);
+    }
+}
+
+enum { CHAIN = 3000 };
+
+static nook_task *chain[CHAIN + 1];
+
+static int join_the_next(void *arg)
+{
+    nook_task **next = arg;
+    return *next != NULL ? nook_task_join(*next, NULL) : nook_sleep(UINT64_MAX);
+}
+
+static int cancel_a_chain(void *arg)
+{
+    int rc = 0, result = 0, n = 0;
+    (void)arg;
+    for (n = CHAIN - 1; rc == 0 && n >= 0; n--)
+        rc = nook_task_spawn(&chain[n], join_the_next, &chain[n + 1], NULL);
+    if (rc == 0)
+        rc = nook_sleep(MS);
+    if (rc == 0)
+        rc = nook_task_cancel(chain[0]);
+    if (rc == 0)
+        rc = nook_task_join(chain[0], &result);
+    for (int i = 0; i < CHAIN; i++)
+        nook_task_unref(chain[i]);
+    return rc != 0 ? rc : result;
+}
+
+static void a_long_chain_is_cancelled_from_end_to_end(void **state)
+{
+    (void)state;
+    assert_int_equal(run(VIRTUAL, cancel_a_chain, NULL), NOOK_ECANCELED);
+    assert_int_equal(run(REAL, cancel_a_chain, NULL), NOOK_ECANCELED);
+}
+
+/* --- tasks of another run ------------------------------------------------- */
+
+struct foreign {
+    atomic_int stage;
+    nook_task *task;
+    int rc[5];
+};
+
+static int be_there(void *arg)
+{
+    struct foreign *foreign = arg;
+    foreign->task = nook_task_current();
+    atomic_store(&foreign->stage, 1);
+    while (atomic_load(&foreign->stage) == 1)
+        if (nook_sleep(MS) != 0)
+            return -1;
+    return 0;
+}
+
+static void *run_be_there(void *arg)
+{
+    (void)nook_run(be_there, arg, NULL, NULL);
+    return NULL;
+}
+
+static void never(void *arg)
+{
+    (void)arg;
+}
+
+static int reach_over(void *arg)
+{
+    struct foreign *foreign = arg;
+    while (atomic_load(&foreign->stage) == 0)
+        usleep(1000);
+    foreign->rc[0] = nook_task_cancel(foreign->task);
+    foreign->rc[1] = nook_task_join(foreign->task, NULL);
+    foreign->rc[2] = nook_gather(&foreign->task, 1, NULL);
+    foreign->rc[3] = nook_task_on_done(NULL, foreign->task, never, NULL, NULL);
+    foreign->rc[4] = (int)nook_task_uncancel(foreign->task);
+    atomic_store(&foreign->stage, 2);
+    return 0;
+}
+
+static void a_task_of_another_run_is_refused(void **state)
+{
+    struct foreign foreign = {.rc = {1, 1, 1, 1, 1}};
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(pthread_create(&thread, NULL, run_be_there, &foreign), 0);
+    assert_int_equal(run(REAL, reach_over, &foreign), 0);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(foreign.rc[i], NOOK_EINVAL);
+    assert_int_equal(foreign.rc[4], 0);
+}
+
 /* --- where it is felt ----------------------------------------------------- */
 
 static NOOK_VAR_DEFINE(var);
@@ -372,6 +657,12 @@ int main(void)
         task_test(a_task_that_has_not_started_never_runs),
         task_test(a_task_that_has_ended_is_not_touched),
         task_test(a_request_taken_back_in_time_was_none),
+        task_test(requests_are_counted_and_delivered_once),
+        task_test(a_pending_request_goes_to_the_awaited_task_too),
+        task_test(a_cancel_breaks_a_circle),
+        task_test(what_is_reached_twice_is_interrupted_once),
+        task_test(a_long_chain_is_cancelled_from_end_to_end),
+        task_test(a_task_of_another_run_is_refused),
         task_test(A28_clean_up_runs_in_the_tasks_own_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,8 +112,8 @@ NOOK_API void nook_task_unref(nook_task *task);
  * Waits until the task has ended; *result (may be NULL) gets what its function
  * returned. Does not give up the caller's reference. May park. A cancel of the
  * waiting task goes to the awaited one first, as asyncio's await does.
- * NOOK_ECANCELED: the waiting task was cancelled. NOOK_EINVAL: NULL.
- * NOOK_EDEADLK: a task waits for itself. NOOK_ENOTASK.
+ * NOOK_ECANCELED: the waiting task was cancelled. NOOK_EINVAL: NULL, or a task of
+ * another run that has not ended. NOOK_EDEADLK: a task waits for itself. NOOK_ENOTASK.
  */
 NOOK_API int nook_task_join(nook_task *task, int *result);
 
@@ -192,10 +192,14 @@ NOOK_API int nook_task_migrate(unsigned worker);
 /* --- cancellation and deadlines -------------------------------------------- */
 
 /*
- * Asks the task to stop: its current or next park answers NOOK_ECANCELED, once
- * for each request [A28]; the task may clean up, and may go on. A task that has
- * not started never runs; its result is NOOK_ECANCELED. No effect on a task that
- * has ended. From a task of the same run. NOOK_EINVAL: NULL. NOOK_ENOTASK.
+ * Asks the task to stop: its current or next park answers NOOK_ECANCELED, and
+ * the task may clean up [A28], and may go on. Each request is counted; those that
+ * come before the task runs again are delivered as one, as asyncio's are. One that
+ * finds the task waiting for others, or about to, goes on to them, and ends the
+ * wait itself only where they wait for each other. A task that has not started
+ * never runs; its result is NOOK_ECANCELED. No effect on a task that has ended.
+ * From a task or a callback of the same run. NOOK_EINVAL: NULL, or of another run.
+ * NOOK_ENOTASK.
  */
 NOOK_API int nook_task_cancel(nook_task *task);
 
