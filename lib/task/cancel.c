@@ -150,11 +150,21 @@ static int arm(nook_task *task, nook_deadline *deadline, uint64_t ns)
     return nook__timer_add(task->run, timer_of(deadline), deadline->nook__when);
 }
 
+static int is_inside(const nook_task *task, const nook_deadline *deadline)
+{
+    for (const nook_deadline *scope = task->deadline; scope != NULL; scope = scope->nook__outer)
+        if (scope == deadline)
+            return 1;
+    return 0;
+}
+
 int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
 {
     nook_task *task = nook_task_current();
     if (deadline == NULL)
         return NOOK_EINVAL;
+    if (task != NULL && is_inside(task, deadline))
+        return NOOK_EBUSY;
     deadline->nook__state = 0;
     deadline->nook__task = NULL;
     if (task == NULL)

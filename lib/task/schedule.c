@@ -208,6 +208,7 @@ void nook__schedule_loop(struct nook__worker *worker)
             pthread_cond_wait(&run->returned, &run->lock);
         if (run->poller.users > 0)
             nook__poller_wait(run, 0);
+        nook__timers_fire(run, run->now); /* what was due when it was set */
         if (nook__list_empty(&run->shared)) {
             pass_time(run);
             continue;

@@ -258,6 +258,65 @@ static void a_deadline_is_its_tasks_own(void **state)
     }
 }
 
+/* --- time that has come already, and scopes entered twice ----------------- */
+
+static void soon(void *arg)
+{
+    note(arg);
+}
+
+static int yield_within_nothing(void *arg)
+{
+    int *rc = arg;
+    nook_deadline deadline;
+    rc[0] = nook_deadline_enter(&deadline, 0);
+    for (int i = 0; rc[1] == 0 && i < 3; i++)
+        rc[1] = nook_yield();
+    rc[2] = nook_deadline_exit(&deadline);
+    rc[3] = nook_call_later(NULL, 0, soon, (void *)(uintptr_t) "later", NULL);
+    rc[4] = nook_yield();
+    rc[5] = nook_yield();
+    note("end");
+    return 0;
+}
+
+static void no_time_at_all_ends_the_next_park(void **state)
+{
+    const int wanted[] = {0, NOOK_ECANCELED, NOOK_ETIMEDOUT, 0, 0, 0};
+    (void)state;
+    for (enum way way = 0; way < REAL_3; way++) {
+        int rc[6] = {0};
+        trace_clear();
+        assert_int_equal(run(way, yield_within_nothing, rc), 0);
+        assert_memory_equal(rc, wanted, sizeof rc);
+        assert_string_equal(trace, "later end");
+    }
+}
+
+static int enter_twice(void *arg)
+{
+    int *rc = arg;
+    nook_deadline outer, inner;
+    rc[0] = nook_deadline_enter(&outer, 1000 * MS);
+    rc[1] = nook_deadline_enter(&inner, 1000 * MS);
+    rc[2] = nook_deadline_enter(&outer, 1);
+    rc[3] = nook_deadline_enter(&inner, 1);
+    rc[4] = nook_deadline_exit(&inner);
+    rc[5] = nook_deadline_exit(&outer);
+    return 0;
+}
+
+static void a_scope_is_entered_once(void **state)
+{
+    const int wanted[] = {0, 0, NOOK_EBUSY, NOOK_EBUSY, 0, 0};
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        int rc[6] = {0};
+        assert_int_equal(run(way, enter_twice, rc), 0);
+        assert_memory_equal(rc, wanted, sizeof rc);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +329,8 @@ int main(void)
         task_test(a_request_from_before_the_scope_does_not_count),
         task_test(a_deadline_moves_until_it_has_passed),
         task_test(a_deadline_is_its_tasks_own),
+        task_test(no_time_at_all_ends_the_next_park),
+        task_test(a_scope_is_entered_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

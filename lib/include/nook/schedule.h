@@ -6,7 +6,8 @@
  *
  * All of it happens on the calling thread. Workers are virtual: they are numbers
  * that nook_worker_index answers. The clock is virtual: it stands while tasks
- * are ready, and jumps to the next timer when none is. A choice is made wherever
+ * are ready, and jumps to the next timer when none is; a timer that is due when it
+ * is set does not wait for that. A choice is made wherever
  * more than one thing could happen next; a run is wholly given by its choices.
  */
 #ifndef NOOK_SCHEDULE_H

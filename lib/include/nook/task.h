@@ -223,7 +223,11 @@ typedef struct nook_deadline {
     unsigned nook__cancelling;
 } nook_deadline;
 
-/* From now on, for `ns` nanoseconds. NOOK_EINVAL, NOOK_ENOTASK, NOOK_ENOMEM. */
+/*
+ * From now on, for `ns` nanoseconds. Exit it before its storage ends, and before
+ * the task does. NOOK_EINVAL: NULL. NOOK_EBUSY: the task is inside it already.
+ * NOOK_ENOTASK, NOOK_ENOMEM.
+ */
 NOOK_API int nook_deadline_enter(nook_deadline *deadline, uint64_t ns);
 
 /* Moves an entered one to `ns` from now. NOOK_EINVAL: not entered, or it has passed.
