@@ -319,8 +319,11 @@ void nook__step(struct nook__worker *worker, struct nook__event *event);
  * finished. */
 int nook__settle(struct nook__run *run);
 
+/* What a run says of its arguments before it does anything. */
+int nook__run_check(nook_task_fn main, const nook_run_options *options);
+/* *began: main has been on its stack. */
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
-                   void *arg, const nook_run_options *options, int *result);
+                   void *arg, const nook_run_options *options, int *result, int *began);
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
 void nook__sizes_free(struct nook__sizes **sizes);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,

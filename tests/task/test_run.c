@@ -68,6 +68,20 @@ static void options_out_of_range_are_refused(void **state)
     assert_int_equal(who.id, 0);
 }
 
+/* No address space has room for this stack. */
+static void a_main_that_cannot_start_did_not_run(void **state)
+{
+    nook_run_options options = {.stack_size = SIZE_MAX / 8};
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct who who = {0};
+        int result = 5;
+        assert_int_equal(run_by(way, ask_who, &who, &options, &result), NOOK_ENOMEM);
+        assert_int_equal(result, 5);
+        assert_int_equal(who.id, 0);
+    }
+}
+
 /* --- where there is no task ----------------------------------------------- */
 
 static void callback(void *arg)
@@ -529,6 +543,7 @@ int main(void)
         task_test(main_is_the_first_task_on_the_calling_thread),
         task_test(the_result_may_be_left_out_and_the_name_given),
         task_test(options_out_of_range_are_refused),
+        task_test(a_main_that_cannot_start_did_not_run),
         task_test(without_a_task_most_calls_say_so),
         task_test(a_run_inside_a_task_or_a_callback_is_refused),
         task_test(a_job_may_run_tasks_of_its_own),

@@ -326,6 +326,67 @@ static void what_is_no_string_is_refused(void **state)
     nook_schedule_free(NULL);
 }
 
+/* A replay judges by its string each time, not by what the last run made of it. */
+static void a_string_that_does_not_fit_is_told_each_time(void **state)
+{
+    struct program program = {.n = 3};
+    nook_schedule *schedule;
+    const char *strings[] = {"09000", "2", "000000"};
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        nook_schedule_options options = {.choose = NOOK_CHOOSE_REPLAY, .replay = strings[i]};
+        assert_int_equal(nook_schedule_new(&schedule, &options), 0);
+        for (int j = 0; j < 3; j++)
+            assert_int_equal(nook_schedule_run(schedule, play, &program, NULL, NULL),
+                             NOOK_ESCHEDULE);
+        nook_schedule_free(schedule);
+    }
+}
+
+/* --- runs that do not begin ----------------------------------------------- */
+
+static void a_call_with_wrong_options_is_no_run(void **state)
+{
+    struct program program = {.n = 2};
+    nook_run_options wrong = {.workers = 2000}, no_stack = {.stack_size = SIZE_MAX / 8};
+    nook_schedule *schedule;
+    int runs = 0;
+    (void)state;
+    assert_int_equal(nook_schedule_new(&schedule, NULL), 0);
+    for (; runs < 6; runs++) {
+        assert_int_equal(nook_schedule_run(schedule, play, &program, &wrong, NULL),
+                         NOOK_EINVAL);
+        assert_int_equal(nook_schedule_run(schedule, NULL, NULL, NULL, NULL), NOOK_EINVAL);
+        assert_int_equal(nook_schedule_run(schedule, play, &program, &no_stack, NULL),
+                         NOOK_ENOMEM);
+        assert_int_equal(nook_schedule_runs(schedule), runs);
+        assert_int_equal(nook_schedule_run(schedule, play, &program, NULL, NULL), 0);
+    }
+    assert_int_equal(nook_schedule_run(schedule, play, &program, NULL, NULL), NOOK_EEND);
+    nook_schedule_free(schedule);
+}
+
+/* --- programs that are not the same each time ----------------------------- */
+
+static int less_each_time(void *arg)
+{
+    struct program *program = arg;
+    program->n = program->n == 3 ? 1 : 3;
+    return play(program);
+}
+
+static void an_enumeration_tells_when_the_program_is_another(void **state)
+{
+    struct program program = {.n = 0};
+    nook_schedule *schedule;
+    (void)state;
+    assert_int_equal(nook_schedule_new(&schedule, NULL), 0);
+    assert_int_equal(nook_schedule_run(schedule, less_each_time, &program, NULL, NULL), 0);
+    assert_int_equal(nook_schedule_run(schedule, less_each_time, &program, NULL, NULL),
+                     NOOK_ESCHEDULE);
+    nook_schedule_free(schedule);
+}
+
 /* --- many alternatives: a digit is not enough ----------------------------- */
 
 enum { CROWD = 80 };
@@ -385,6 +446,9 @@ int main(void)
         task_test(every_enumerated_string_replays),
         task_test(a_string_that_does_not_fit_is_told),
         task_test(what_is_no_string_is_refused),
+        task_test(a_string_that_does_not_fit_is_told_each_time),
+        task_test(a_call_with_wrong_options_is_no_run),
+        task_test(an_enumeration_tells_when_the_program_is_another),
         task_test(strings_say_more_than_35_alternatives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,7 +99,8 @@ typedef struct nook_task_options {
  * another worker meanwhile. From a task or a callback.
  * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range.
  * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending. Or what a
- * variable's `duplicate` returned.
+ * variable's `duplicate` returned. A task for which no stack is left when it is to
+ * start does not run; its result is NOOK_ENOMEM.
  */
 NOOK_API int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
                              const nook_task_options *options);
