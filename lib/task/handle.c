@@ -139,7 +139,7 @@ void nook__handles_drop(struct nook__run *run)
     nook__unlock(run);
 }
 
-/* --- running ---------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------- */
 
 void nook__handle_ready(nook_handle *handle)
 {
@@ -205,8 +205,7 @@ void nook__handle_run(nook_handle *handle)
     nook_handle_unref(handle); /* the queue's */
 }
 
-/* --- making ---------------------------------------------------------------------------------
- */
+/* --- making --------------------------------------------------------------- */
 
 enum when { SOON, LATER, DONE, READY };
 
@@ -243,6 +242,17 @@ static int schedule(nook_handle *handle, const struct plan *plan)
     return rc;
 }
 
+unsigned nook__handles_home(const struct nook__run *run, const nook_context *context)
+{
+    for (const struct nook__link *link = run->handles.next; link != &run->handles;
+         link = link->next) {
+        const nook_handle *handle = NOOK__CONTAINER(link, nook_handle, all);
+        if (handle->context == context)
+            return handle->event.worker;
+    }
+    return 0;
+}
+
 static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context,
                  const struct plan *plan)
 {
@@ -253,6 +263,8 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
         return rc;
     struct nook__run *run = handle->run;
     nook__lock(run);
+    if (context != NULL)
+        handle->event.worker = nook__home_of(run, context, handle->event.worker);
     nook__list_append(&run->handles, &handle->all);
     nook__hand_over(handle);
     rc = schedule(handle, plan);
@@ -281,7 +293,7 @@ int nook_call_later(nook_handle **out, uint64_t ns, nook_callback_fn fn, void *a
 int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn, void *arg,
                       nook_context *context)
 {
-    if (task == NULL)
+    if (task == NULL || (nook__here() != NULL && nook__task_foreign(task)))
         return NOOK_EINVAL;
     return start(out, fn, arg, context, &(struct plan){.when = DONE, .task = task});
 }

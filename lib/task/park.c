@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* --- which worker runs here ----------------------------------------------------- */
+/* --- which worker runs here ----------------------------------------------- */
 
 static __thread struct nook__worker *here __attribute__((tls_model("initial-exec")));
 
@@ -57,7 +57,7 @@ unsigned nook_worker_index(void)
     return worker != NULL ? worker->index : 0;
 }
 
-/* --- the switch -------------------------------------------------------------------- */
+/* --- the switch ----------------------------------------------------------- */
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task, int dying)
 {
@@ -101,8 +101,7 @@ static nook_task *successor(struct nook__worker *worker)
     nook_task *task = NOOK__CONTAINER(event, nook_task, event);
     if (event->kind != NOOK__TASK || !task->started)
         return NULL;
-    nook__list_remove(&event->link);
-    event->ready = 0;
+    nook__take(event);
     worker->budget--;
     return task;
 }
@@ -138,7 +137,7 @@ int nook__park(struct nook__wait *wait)
     return wait->result;
 }
 
-/* --- a task's life on its stack -------------------------------------------------------- */
+/* --- a task's life on its stack ------------------------------------------- */
 
 static void run_ends(nook_task *task)
 {
@@ -178,7 +177,7 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
     leave(nook__here(), task, 1);
 }
 
-/* --- a worker's step ---------------------------------------------------------------------- */
+/* --- a worker's step ------------------------------------------------------ */
 
 static int start(nook_task *task)
 {
@@ -219,6 +218,22 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
     return task;
 }
 
+/* A request that came before the wait: it ends the wait, or goes on to who is waited for. */
+static void begin_cancelled(nook_task *task, struct nook__wait *wait)
+{
+    int closing = task->run->closing;
+    task->must_cancel = 0;
+    if (!closing && wait->next != NULL && wait->begin(wait, task)) {
+        task->wait = wait;
+        nook__pass_on(task);
+        return;
+    }
+    wait->result = NOOK_ECANCELED;
+    task->told = 1;
+    nook__hand_over(wait);
+    nook__ready(task->run, &task->event);
+}
+
 /* The stack has been left: from here on the task may be woken. */
 static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait)
 {
@@ -230,16 +245,12 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
         return;
     }
     nook__lock(run);
-    if (wait->undo != NULL && (task->must_cancel || run->closing)) {
-        task->must_cancel = 0;
-        wait->result = NOOK_ECANCELED;
-        nook__hand_over(wait);
-        nook__ready(run, &task->event);
-    } else if (wait->begin != NULL && wait->begin(wait, task)) {
+    if (wait->undo != NULL && (task->must_cancel || run->closing))
+        begin_cancelled(task, wait);
+    else if (wait->begin != NULL && wait->begin(wait, task))
         task->wait = wait;
-    } else {
+    else
         nook__ready(run, &task->event);
-    }
     nook__unlock(run);
 }
 
@@ -321,7 +332,7 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
 }
 
-/* --- waking ------------------------------------------------------------------------------ */
+/* --- waking --------------------------------------------------------------- */
 
 void nook__wake(nook_task *task, int result)
 {
@@ -336,11 +347,11 @@ void nook__interrupt(nook_task *task)
     if (task->wait == NULL || task->wait->undo == NULL)
         return;
     task->wait->undo(task->wait, task);
+    task->told = 1;
     nook__wake(task, NOOK_ECANCELED);
 }
 
-/* --- yield, sleep, migrate
- * -------------------------------------------------------------------- */
+/* --- yield, sleep, migrate ------------------------------------------------ */
 
 static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 {
@@ -396,8 +407,13 @@ struct move {
     unsigned worker;
 };
 
+/* Somebody may have come to share its context since it asked. */
 static int begin_move(struct nook__wait *wait, nook_task *task)
 {
+    if (!task->migrate) {
+        wait->result = NOOK_ENOTSUP;
+        return 0;
+    }
     task->event.worker = NOOK__CONTAINER(wait, struct move, wait)->worker;
     task->moved = 1;
     return 0;

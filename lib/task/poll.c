@@ -54,7 +54,7 @@ void nook__poller_interrupt(struct nook__poller *poller)
         return; /* it is full: the poller is about to wake anyway */
 }
 
-/* --- who waits for what ---------------------------------------------------------------- */
+/* --- who waits for what --------------------------------------------------- */
 
 static int grow(struct nook__poller *poller, int fd)
 {
@@ -143,8 +143,7 @@ void nook__poller_remove(struct nook__run *run, int fd, unsigned events)
     count_users(&run->poller, -1);
 }
 
-/* --- what has happened ----------------------------------------------------------------------
- */
+/* --- what has happened ---------------------------------------------------- */
 
 struct fd_wait {
     struct nook__wait wait;

@@ -70,12 +70,14 @@ static void *serve(void *arg)
     return NULL;
 }
 
-/* Under the pool's lock: a thread more, if one is needed and allowed. 0 if somebody will serve.
+/*
+ * Under the pool's lock: a thread more, if one is needed and allowed. 0 if somebody
+ * will serve. A thread that was called for an earlier job still counts as idle until it runs.
  */
 static int staff(struct nook__run *run)
 {
     struct nook__pool *pool = &run->pool;
-    if (pool->idle > pool->queued || pool->n == pool->limit)
+    if (pool->queued < pool->idle || pool->n == pool->limit)
         return 0;
     pthread_t *threads = realloc(pool->threads, (pool->n + 1) * sizeof(*threads));
     if (threads == NULL)

@@ -26,10 +26,12 @@ static struct nook__event *take_shared(struct nook__run *run, uint64_t order)
         return NULL;
     nook__lock(run);
     struct nook__event *event = head(&run->shared);
-    if (event != NULL && event->order <= order)
+    if (event != NULL && event->order <= order) {
         nook__unshare(run, event);
-    else
+        nook__take(event);
+    } else {
         event = NULL;
+    }
     nook__unlock(run);
     return event;
 }
@@ -41,8 +43,7 @@ static struct nook__event *take(struct nook__worker *worker)
     struct nook__event *event = take_shared(worker->run, own != NULL ? own->order : UINT64_MAX);
     if (event != NULL || own == NULL)
         return event;
-    nook__list_remove(&own->link);
-    own->ready = 0;
+    nook__take(own);
     return own;
 }
 

@@ -13,8 +13,9 @@
 #include <time.h>
 
 enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
+#define STACK_MOST (SIZE_MAX / 4)
 
-/* --- queues ------------------------------------------------------------------------- */
+/* --- queues --------------------------------------------------------------- */
 
 void nook__rouse(struct nook__worker *worker)
 {
@@ -64,6 +65,15 @@ void nook__unshare(struct nook__run *run, struct nook__event *event)
     atomic_fetch_sub_explicit(&run->n_shared, 1, memory_order_relaxed);
 }
 
+void nook__take(struct nook__event *event)
+{
+    nook__list_remove(&event->link);
+    event->ready = 0;
+    if (event->kind == NOOK__TASK)
+        atomic_store_explicit(&NOOK__CONTAINER(event, nook_task, event)->told, 0,
+                              memory_order_relaxed);
+}
+
 static void give(struct nook__worker *worker, struct nook__event *event)
 {
     if (worker == nook__here()) {
@@ -90,7 +100,7 @@ void nook__ready(struct nook__run *run, struct nook__event *event)
     }
 }
 
-/* --- time --------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------- */
 
 static uint64_t monotonic(void)
 {
@@ -110,7 +120,7 @@ uint64_t nook_now(void)
     return worker != NULL ? nook__clock(worker->run) : monotonic();
 }
 
-/* --- the end -------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 void nook__run_close(struct nook__run *run)
 {
@@ -137,7 +147,7 @@ int nook__settle(struct nook__run *run)
     return 1;
 }
 
-/* --- stacks ---------------------------------------------------------------------------- */
+/* --- stacks --------------------------------------------------------------- */
 
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
 {
@@ -178,7 +188,7 @@ void nook__sizes_free(struct nook__sizes **sizes)
     }
 }
 
-/* --- workers ----------------------------------------------------------------------------- */
+/* --- workers -------------------------------------------------------------- */
 
 static const char *describe(void)
 {
@@ -230,7 +240,7 @@ static int start_threads(struct nook__run *run)
     return 0;
 }
 
-/* --- a run -------------------------------------------------------------------------------- */
+/* --- a run ---------------------------------------------------------------- */
 
 static int open_run(struct nook__run *run, const nook_run_options *options)
 {
@@ -283,6 +293,16 @@ static int start_main(struct nook__run *run, nook_task_fn main, void *arg, const
     return nook__task_new(run, &run->main, main, arg, &options);
 }
 
+/* What came of main. Where no stack was left for it, it did not run. */
+static int outcome(const struct nook__run *run, int *result)
+{
+    if (!run->main->started)
+        return run->main->result;
+    if (result != NULL)
+        *result = run->main->result;
+    return run->deadlocked ? NOOK_EDEADLK : 0;
+}
+
 static int drive(struct nook__run *run, nook_task_fn main, void *arg,
                  const nook_run_options *options, int *result)
 {
@@ -290,41 +310,43 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
     if (rc != 0)
         return rc;
     rc = start_threads(run);
-    if (rc != 0)
-        run->closing = 1; /* main will not start */
-    run->finished = 0;
+    if (rc != 0) { /* main will not start; the others are gone */
+        run->closing = 1;
+        run->finished = 0;
+        run->n_workers = 1;
+    }
     work(&run->workers[0]);
     if (rc == 0) {
         stop_threads(run, run->real_workers);
-        rc = run->deadlocked ? NOOK_EDEADLK : 0;
-        if (result != NULL)
-            *result = run->main->result;
+        rc = outcome(run, result);
     }
-    nook_task_unref(run->main);
     return rc;
 }
 
-static int check(nook_task_fn main, const nook_run_options *options)
+int nook__run_check(nook_task_fn main, const nook_run_options *options)
 {
-    if (main == NULL || options->workers > WORKERS_MOST ||
-        (options->stack_size != 0 && options->stack_size < STACK_LEAST))
+    if (main == NULL)
+        return NOOK_EINVAL;
+    if (options != NULL &&
+        (options->workers > WORKERS_MOST || options->stack_size > STACK_MOST ||
+         (options->stack_size != 0 && options->stack_size < STACK_LEAST)))
         return NOOK_EINVAL;
     return nook__here() != NULL ? NOOK_EBUSY : 0;
 }
 
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
-                   void *arg, const nook_run_options *options, int *result)
+                   void *arg, const nook_run_options *options, int *result, int *began)
 {
     static const nook_run_options defaults;
     struct nook__run run = {.schedule = schedule, .sizes = sizes};
     if (options == NULL)
         options = &defaults;
-    int rc = check(main, options);
-    if (rc == 0)
-        rc = open_run(&run, options);
+    int rc = open_run(&run, options);
     if (rc != 0)
         return rc;
     rc = drive(&run, main, arg, options, result);
+    *began = run.main != NULL && run.main->started;
+    nook_task_unref(run.main);
     close_run(&run);
     return rc;
 }
@@ -333,10 +355,13 @@ int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int 
 {
     struct nook__sizes *sizes = NULL;
     struct nook__overflow_thread overflow = {NULL, 0};
+    int began, rc = nook__run_check(main, options);
+    if (rc != 0)
+        return rc;
     int installed = nook__overflow_install(describe) == 0;
     if (installed)
         (void)nook__overflow_thread_enter(&overflow);
-    int rc = nook__run_with(NULL, &sizes, main, arg, options, result);
+    rc = nook__run_with(NULL, &sizes, main, arg, options, result, &began);
     if (installed) {
         nook__overflow_thread_leave(&overflow);
         nook__overflow_uninstall();

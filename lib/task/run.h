@@ -33,7 +33,7 @@
 struct nook__run;
 struct nook__worker;
 
-/* --- lists ------------------------------------------------------------------ */
+/* --- lists ---------------------------------------------------------------- */
 
 struct nook__link {
     struct nook__link *prev, *next;
@@ -68,7 +68,7 @@ static inline void nook__list_remove(struct nook__link *link)
 #define NOOK__CONTAINER(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* --- events: what a worker can do next --------------------------------------- */
+/* --- events: what a worker can do next ------------------------------------ */
 
 enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE };
 
@@ -137,7 +137,7 @@ void nook__timers_fire(struct nook__run *run, uint64_t now);
 /* When the first is due; UINT64_MAX: never. */
 uint64_t nook__timers_next(const struct nook__run *run);
 
-/* --- waits -------------------------------------------------------------------------- */
+/* --- waits ---------------------------------------------------------------- */
 
 /*
  * Why a task is parked. It lives on the task's stack. All members are called by
@@ -148,8 +148,9 @@ struct nook__wait {
     int (*begin)(struct nook__wait *wait, nook_task *task);
     /* Takes the registration back. NULL: the wait cannot be interrupted. */
     void (*undo)(struct nook__wait *wait, nook_task *task);
-    /* A cancel goes on to what is waited for. NULL: it ends the wait. */
-    void (*forward)(struct nook__wait *wait);
+    /* A cancel goes on to who is waited for: the next of them, or NULL; `again`
+     * begins with the first. NULL: it ends the wait. */
+    nook_task *(*next)(struct nook__wait *wait, int again);
     int result;
 };
 
@@ -159,9 +160,12 @@ int nook__park(struct nook__wait *wait);
 void nook__wake(nook_task *task, int result);
 /* Ends any wait that can be interrupted, without asking what is waited for. */
 void nook__interrupt(nook_task *task);
-void nook__cancel_locked(nook_task *task);
+/* A cancel of a task goes on to whom it waits for. */
+void nook__pass_on(nook_task *task);
+/* 1: it is of another run, and has not ended. Any thread. */
+int nook__task_foreign(const nook_task *task);
 
-/* --- tasks -------------------------------------------------------------------------- */
+/* --- tasks ---------------------------------------------------------------- */
 
 /* Somebody who waits for the end of a task; `left` counts those still to end. */
 struct nook__joiner {
@@ -187,7 +191,8 @@ struct nook_task {
     struct nook__run *run;
     int result;
     atomic_int done;
-    int started, migrate, ending;
+    int started, ending;
+    atomic_int migrate;    /* written under the lock */
     int moved;             /* it said where it resumes */
     nook_context *context; /* under the context lock of task.c */
     nook_context *chain;   /* while it does not run */
@@ -198,7 +203,10 @@ struct nook_task {
     struct nook__wait *wait;
     unsigned requests;      /* of cancellation, not taken back */
     atomic_int must_cancel; /* one of them is still to be delivered */
-    int passing;            /* a cancel goes through here: a circle ends */
+    atomic_int told;        /* one was delivered, and it has not run since */
+    int passing;            /* a cancel goes through here, and came from `passed_by` */
+    int passed_on;
+    nook_task *passed_by;
     struct nook__link joiners, on_done;
     struct nook__at_end *ends;
     nook_deadline *deadline;
@@ -208,7 +216,7 @@ struct nook_task {
 /* Hands over the task's reference to its context: nobody can ask for it any more. */
 nook_context *nook__task_take_context(nook_task *task);
 
-/* --- handles ------------------------------------------------------------------------ */
+/* --- handles -------------------------------------------------------------- */
 
 struct nook_handle {
     struct nook__event event;
@@ -235,7 +243,7 @@ void nook__queue_drop(struct nook__worker *worker);
 /* Under the lock: what was registered with a task becomes ready. */
 void nook__handles_done(nook_task *task);
 
-/* --- descriptors -------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 struct nook__fd_user {
     nook_task *task; /* one of the two */
@@ -260,7 +268,7 @@ void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
 void nook__poller_wait(struct nook__run *run, int64_t ns);
 void nook__poller_interrupt(struct nook__poller *poller);
 
-/* --- jobs on other threads ------------------------------------------------------------ */
+/* --- jobs on other threads ------------------------------------------------ */
 
 struct nook__job {
     struct nook__wait wait;
@@ -287,7 +295,7 @@ struct nook__pool {
 void nook__pool_open(struct nook__pool *pool, unsigned limit);
 void nook__pool_close(struct nook__run *run);
 
-/* --- runs ----------------------------------------------------------------------------- */
+/* --- runs ----------------------------------------------------------------- */
 
 struct nook__sizes {
     struct nook__sizes *next;
@@ -368,6 +376,8 @@ static inline void nook__enqueue(struct nook__worker *worker, struct nook__event
 
 /* Under the lock. */
 void nook__ready(struct nook__run *run, struct nook__event *event);
+/* By whoever has the queue: takes it out, to run it. */
+void nook__take(struct nook__event *event);
 /* Takes it out of the queue that any worker may take from, if it is there. */
 void nook__unshare(struct nook__run *run, struct nook__event *event);
 /* There is a new first timer, or a new descriptor: somebody asleep must mind it. */
@@ -383,12 +393,22 @@ void nook__step(struct nook__worker *worker, struct nook__event *event);
  * finished. */
 int nook__settle(struct nook__run *run);
 
+/* What a run says of its arguments before it does anything. */
+int nook__run_check(nook_task_fn main, const nook_run_options *options);
+/* *began: main has been on its stack. */
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
-                   void *arg, const nook_run_options *options, int *result);
+                   void *arg, const nook_run_options *options, int *result, int *began);
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
 void nook__sizes_free(struct nook__sizes **sizes);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                    const nook_task_options *options);
+
+/*
+ * Under the lock: the worker of those who use this context object already, who
+ * from now on stay there; `fallback` where nobody does [D3].
+ */
+unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback);
+unsigned nook__handles_home(const struct nook__run *run, const nook_context *context);
 
 /* Main has ended: everybody else is asked to stop. Under the lock. */
 void nook__run_close(struct nook__run *run);
