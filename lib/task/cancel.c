@@ -143,13 +143,6 @@ static void expire(struct nook__run *run, struct nook__timer *timer)
     cancel(deadline->nook__task);
 }
 
-static int arm(nook_task *task, nook_deadline *deadline, uint64_t ns)
-{
-    uint64_t now = nook__clock(task->run);
-    deadline->nook__when = ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + ns;
-    return nook__timer_add(task->run, timer_of(deadline), deadline->nook__when);
-}
-
 static int is_inside(const nook_task *task, const nook_deadline *deadline)
 {
     for (const nook_deadline *scope = task->deadline; scope != NULL; scope = scope->nook__outer)
@@ -173,7 +166,8 @@ int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
     deadline->nook__task = task;
     deadline->nook__outer = task->deadline;
     nook__lock(task->run);
-    int rc = arm(task, deadline, ns); /* from now on another worker may find that it is time */
+    int rc = nook__timer_add(task->run, timer_of(deadline),
+                             ns); /* from now on another worker may find that it is time */
     deadline->nook__cancelling = task->requests;
     deadline->nook__state = rc == 0 ? ENTERED : 0;
     nook__unlock(task->run);
@@ -206,7 +200,7 @@ int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
     nook__lock(task->run);
     if (deadline->nook__state == ENTERED) {
         nook__timer_remove(task->run, timer_of(deadline));
-        rc = arm(task, deadline, ns);
+        rc = nook__timer_add(task->run, timer_of(deadline), ns);
     }
     nook__unlock(task->run);
     return rc;

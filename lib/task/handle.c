@@ -222,16 +222,13 @@ static int schedule(nook_handle *handle, const struct plan *plan)
 {
     struct nook__run *run = handle->run;
     struct nook__fd_user user = {NULL, handle, NULL};
-    uint64_t now;
     int rc = 0;
     if (plan->when == SOON || (plan->when == DONE && nook_task_done(plan->task))) {
         nook__handle_ready(handle);
     } else if (plan->when == DONE) {
         nook__list_append(&plan->task->on_done, &handle->on_done);
     } else if (plan->when == LATER) {
-        now = nook__clock(run);
-        rc = nook__timer_add(run, &handle->timer,
-                             plan->ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + plan->ns);
+        rc = nook__timer_add(run, &handle->timer, plan->ns);
     } else {
         rc = nook__poller_add(run, plan->fd, plan->events, user);
         if (rc == 0) {

@@ -381,11 +381,8 @@ static void wake_sleeper(struct nook__run *run, struct nook__timer *timer)
 static int begin_sleep(struct nook__wait *wait, nook_task *task)
 {
     struct sleeper *sleeper = NOOK__CONTAINER(wait, struct sleeper, wait);
-    uint64_t now = nook__clock(task->run);
     sleeper->task = task;
-    wait->result = nook__timer_add(task->run, &sleeper->timer,
-                                   sleeper->ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1
-                                                                      : now + sleeper->ns);
+    wait->result = nook__timer_add(task->run, &sleeper->timer, sleeper->ns);
     return wait->result == 0;
 }
 

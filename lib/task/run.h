@@ -130,7 +130,8 @@ struct nook__timers {
     uint64_t number;
 };
 
-int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t when);
+/* Due `ns` from now, for ever at most. NOOK_ENOMEM. Under the lock. */
+int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t ns);
 void nook__timer_remove(struct nook__run *run, struct nook__timer *timer);
 /* Fires what is due at `now`. */
 void nook__timers_fire(struct nook__run *run, uint64_t now);

@@ -219,7 +219,6 @@ NOOK_API unsigned nook_task_cancelling(const nook_task *task);
 typedef struct nook_deadline {
     void *nook__task;
     struct nook_deadline *nook__outer;
-    uint64_t nook__when;
     uint64_t nook__timer[6];
     unsigned nook__state;
     unsigned nook__cancelling;
