@@ -218,9 +218,9 @@ int nook_deadline_exit(nook_deadline *deadline)
     if (task == NULL || task->deadline != deadline)
         return NOOK_EINVAL;
     task->deadline = deadline->nook__outer;
-    deadline->nook__task = NULL;
     nook__lock(task->run);
-    nook__timer_remove(task->run, timer_of(deadline));
+    nook__timer_remove(task->run, timer_of(deadline)); /* until now it could come to its time */
+    deadline->nook__task = NULL;
     if (deadline->nook__state == EXPIRED)
         rc = take_back(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT : NOOK_ECANCELED;
     nook__unlock(task->run);

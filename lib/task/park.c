@@ -314,7 +314,6 @@ static void run_task(struct nook__worker *worker, nook_task *task)
             return;
         }
     }
-    task->event.worker = worker->index;
     worker->parking = NULL;
     task = carry(worker, task);
     wait = worker->parking;

@@ -20,8 +20,9 @@ static struct nook__event *head(struct nook__link *queue)
 }
 
 /* What became ready no later than `order`. */
-static struct nook__event *take_shared(struct nook__run *run, uint64_t order)
+static struct nook__event *take_shared(struct nook__worker *worker, uint64_t order)
 {
+    struct nook__run *run = worker->run;
     if (atomic_load_explicit(&run->n_shared, memory_order_relaxed) == 0)
         return NULL;
     nook__lock(run);
@@ -29,6 +30,7 @@ static struct nook__event *take_shared(struct nook__run *run, uint64_t order)
     if (event != NULL && event->order <= order) {
         nook__unshare(run, event);
         nook__take(event);
+        event->worker = worker->index;
     } else {
         event = NULL;
     }
@@ -40,7 +42,7 @@ static struct nook__event *take_shared(struct nook__run *run, uint64_t order)
 static struct nook__event *take(struct nook__worker *worker)
 {
     struct nook__event *own = head(&worker->queue);
-    struct nook__event *event = take_shared(worker->run, own != NULL ? own->order : UINT64_MAX);
+    struct nook__event *event = take_shared(worker, own != NULL ? own->order : UINT64_MAX);
     if (event != NULL || own == NULL)
         return event;
     nook__take(own);

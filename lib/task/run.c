@@ -68,7 +68,7 @@ void nook__unshare(struct nook__run *run, struct nook__event *event)
 void nook__take(struct nook__event *event)
 {
     nook__list_remove(&event->link);
-    event->ready = 0;
+    atomic_store_explicit(&event->ready, 0, memory_order_relaxed);
     if (event->kind == NOOK__TASK)
         atomic_store_explicit(&NOOK__CONTAINER(event, nook_task, event)->told, 0,
                               memory_order_relaxed);
@@ -96,7 +96,9 @@ void nook__ready(struct nook__run *run, struct nook__event *event)
         share(run, event);
         rouse_any(run);
     } else {
-        give(&run->workers[event->worker == 0 ? 0 : event->worker - 1], event);
+        if (event->worker == 0)
+            event->worker = 1;
+        give(&run->workers[event->worker - 1], event);
     }
 }
 

@@ -75,8 +75,8 @@ enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE };
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
     enum nook__event_kind kind;
-    unsigned worker; /* whose it is, from 1; 0: any worker's */
-    int ready;
+    unsigned worker; /* whose it is, from 1; 0: any worker's; changed under the lock */
+    atomic_int ready;
     uint64_t order; /* after how many that were shared it became ready */
 };
 
@@ -370,7 +370,7 @@ void nook__here_set(struct nook__worker *worker);
 /* By the worker: at the end of its own queue. */
 static inline void nook__enqueue(struct nook__worker *worker, struct nook__event *event)
 {
-    event->ready = 1;
+    atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
     event->order = atomic_load_explicit(&worker->run->shares, memory_order_relaxed);
     nook__list_append(&worker->queue, &event->link);
 }
