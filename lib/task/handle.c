@@ -175,12 +175,16 @@ void nook__handle_run(nook_handle *handle)
     pthread_mutex_lock(&run->lock);
     if (handle->context != NULL)
         context = nook_context_ref(handle->context);
+    handle->running = 1;
     pthread_mutex_unlock(&run->lock);
     if (context != NULL)
         call(handle->fn, handle->arg, context);
     pthread_mutex_lock(&run->lock);
+    handle->running = 0;
     if (handle->run != NULL && handle->fd < 0)
         debris = end(handle);
+    else if (handle->run != NULL)
+        nook__poller_unmute(run, handle);
     pthread_mutex_unlock(&run->lock);
     nook_context_unref(context);
     sweep(handle, debris);

@@ -4,7 +4,9 @@
  *
  * A worker takes from its own queue and from the one that all share. With
  * nothing to do it sleeps: one of them in the poller, until the next timer, the
- * others on their conditions. Whoever leaves the poller calls another to it.
+ * others on their conditions. Invariant: while something is waited for and a
+ * worker sleeps, one is in the poller or called to it; so whoever goes off to run
+ * something looks whether a sleeper must take over the watch.
  */
 #include "run.h"
 
@@ -26,9 +28,9 @@ static struct nook__event *take(struct nook__worker *worker)
     return event;
 }
 
-static void call_to_poller(struct nook__run *run)
+static void hand_over_watch(struct nook__run *run)
 {
-    if (run->poller.users == 0 && run->timers.n == 0)
+    if (run->polling || run->idle == 0 || (run->poller.users == 0 && run->timers.n == 0))
         return;
     for (unsigned i = 0; i < run->n_workers; i++) {
         if (run->workers[i].asleep) {
@@ -47,7 +49,6 @@ static void poll(struct nook__worker *worker)
     run->poller_worker = NULL;
     nook__awake(worker);
     nook__timers_fire(run, nook__clock(run));
-    call_to_poller(run);
 }
 
 /* Who was called is no longer idle, even before it runs: its work is in a queue already. */
@@ -83,6 +84,7 @@ void nook__real_loop(struct nook__worker *worker)
             rest(worker);
             continue;
         }
+        hand_over_watch(run);
         pthread_mutex_unlock(&run->lock);
         nook__step(worker, event);
         pthread_mutex_lock(&run->lock);

@@ -285,9 +285,11 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
     if (rc != 0)
         return rc;
     rc = start_threads(run);
-    if (rc != 0) { /* main will not start; the others are gone */
+    if (rc != 0) { /* main will not start; this worker is the only one left */
         run->closing = 1;
         run->finished = 0;
+        run->n_workers = 1;
+        run->idle = 0;
     }
     work(&run->workers[0]);
     if (rc == 0) {
@@ -318,7 +320,10 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     int rc = open_run(&run, options);
     if (rc != 0)
         return rc;
-    rc = drive(&run, main, arg, options, result);
+    if (schedule == NULL) /* now, so that nobody has to do without it later */
+        rc = nook__poller_open(&run.poller);
+    if (rc == 0)
+        rc = drive(&run, main, arg, options, result);
     *began = run.main != NULL && run.main->started;
     nook_task_unref(run.main);
     close_run(&run);

@@ -192,18 +192,52 @@ static struct nook__event *choose(struct nook__run *run)
     return event;
 }
 
+static void jump(struct nook__run *run)
+{
+    run->now = nook__timers_next(run);
+    nook__timers_fire(run, run->now);
+}
+
 /* Nothing is ready: lets time pass, or waits for the world outside. */
 static void pass_time(struct nook__run *run)
 {
-    uint64_t next = nook__timers_next(run);
     if (nook__settle(run))
         return;
-    if (next == UINT64_MAX) {
+    if (run->timers.n > 0)
+        jump(run);
+    else
         nook__poller_wait(run, -1);
+}
+
+static void wait_for_jobs(struct nook__run *run)
+{
+    while (run->pool.busy > 0)
+        pthread_cond_wait(&run->returned, &run->lock);
+}
+
+/* A descriptor that is always ready would stop the clock: so much takes no time, no more. */
+enum { OUTSIDE_MOST = 256 };
+
+static void count_outside(struct nook__run *run, const struct nook__event *event)
+{
+    int outside = event->kind == NOOK__CALLBACK &&
+                  NOOK__CONTAINER(event, const nook_handle, event)->fd >= 0;
+    run->outside = outside ? run->outside + 1 : 0;
+    if (run->outside < OUTSIDE_MOST || run->timers.n == 0)
         return;
-    }
-    run->now = next;
-    nook__timers_fire(run, next);
+    run->outside = 0;
+    jump(run);
+}
+
+static void do_next(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    struct nook__event *event = choose(run);
+    count_outside(run, event);
+    worker->index = event->worker;
+    pthread_mutex_unlock(&run->lock);
+    nook__step(worker, event);
+    pthread_mutex_lock(&run->lock);
 }
 
 void nook__schedule_loop(struct nook__worker *worker)
@@ -211,21 +245,14 @@ void nook__schedule_loop(struct nook__worker *worker)
     struct nook__run *run = worker->run;
     pthread_mutex_lock(&run->lock);
     while (!run->finished) {
-        while (run->pool.busy >
-               0) /* jobs end before the next choice, or nobody could repeat it */
-            pthread_cond_wait(&run->returned, &run->lock);
-        if (run->poller.users > 0)
+        wait_for_jobs(run); /* before the next choice, or nobody could repeat it */
+        if (run->poller.users > 0 && !nook__list_empty(&run->tasks))
             nook__poller_wait(run, 0);
         nook__timers_fire(run, run->now); /* what was due when it was set */
-        if (nook__list_empty(&run->shared)) {
+        if (nook__list_empty(&run->shared))
             pass_time(run);
-            continue;
-        }
-        struct nook__event *event = choose(run);
-        worker->index = event->worker;
-        pthread_mutex_unlock(&run->lock);
-        nook__step(worker, event);
-        pthread_mutex_lock(&run->lock);
+        else
+            do_next(worker);
     }
     pthread_mutex_unlock(&run->lock);
 }

@@ -299,7 +299,7 @@ static void wrong_arguments_are_refused(void **state)
 /* --- descriptors ---------------------------------------------------------- */
 
 struct readable {
-    int fd[2], calls, stop, seen[4], found[2];
+    int fd[2], calls, stop, seen[4], found[1];
     char got[8];
     nook_handle *handle;
 };
@@ -398,6 +398,37 @@ static void a_reader_and_a_writer_may_share_a_descriptor(void **state)
     }
 }
 
+/* --- a descriptor that is always ready ------------------------------------ */
+
+static void again(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static int beside_one_that_is_always_ready(void *arg)
+{
+    struct readable *readable = arg;
+    int rc = nook_on_fd(&readable->handle, readable->fd[0], NOOK_WRITABLE, again,
+                        &readable->calls, NULL);
+    for (int i = 0; rc == 0 && i < 3; i++)
+        rc = nook_sleep(MS);
+    nook_handle_unref(readable->handle);
+    return rc;
+}
+
+static void one_that_is_always_ready_stops_neither_time_nor_the_end(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < REAL_3; way++) {
+        struct readable readable = {0};
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, readable.fd), 0);
+        assert_int_equal(run(way, beside_one_that_is_always_ready, &readable), 0);
+        close(readable.fd[0]);
+        close(readable.fd[1]);
+        assert_true(readable.calls > 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +440,7 @@ int main(void)
         task_test(at_the_end_of_a_run_the_ready_ones_run_and_the_others_go),
         task_test(wrong_arguments_are_refused),
         task_test(A20_a_reader_keeps_one_context_for_all_its_events),
+        task_test(one_that_is_always_ready_stops_neither_time_nor_the_end),
         task_test(a_reader_and_a_writer_may_share_a_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,6 +66,8 @@ typedef struct nook_run_options {
  * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
  * NOOK_EDEADLK: every task was parked for good; each of them was cancelled, and
  * *result is what main made of that.
+ * Once a run is ending, every park that can be interrupted answers NOOK_ECANCELED
+ * at once; a task that goes on for ever all the same keeps the run.
  */
 NOOK_API int nook_run(nook_task_fn main, void *arg, const nook_run_options *options,
                       int *result);
@@ -175,7 +177,8 @@ NOOK_API int nook_sleep(uint64_t ns);
 /*
  * Parks until the descriptor is ready for one of `events`; *ready (may be NULL)
  * gets which; an error or a hang-up counts as ready for all that was asked.
- * One waiter for each descriptor and direction.
+ * One waiter for each descriptor and direction. Do not close it meanwhile: nobody
+ * would hear of it.
  * NOOK_EINVAL: events is empty or has other bits. NOOK_EBUSY: another task waits
  * for the same. A negative errno of the poller, such as -EBADF or -EPERM.
  * NOOK_ENOMEM, NOOK_ECANCELED, NOOK_ENOTASK.
