@@ -83,7 +83,7 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
 {
     struct nook__job *job = NOOK__CONTAINER(wait, struct nook__job, wait);
     struct nook__run *run = task->run;
-    wait->result = staff(run);
+    wait->result = run->closing ? NOOK_ECANCELED : staff(run);
     if (wait->result != 0)
         return 0;
     job->task = task;

@@ -105,7 +105,7 @@ void nook__run_close(struct nook__run *run)
     for (struct nook__link *link = run->tasks.next, *next; link != &run->tasks; link = next) {
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
         next = link->next;
-        if (task->wait == NULL)
+        if (task->wait == NULL || task->wait->undo == NULL)
             task->must_cancel = 1;
         nook__interrupt(task);
     }
