@@ -111,12 +111,16 @@ int nook_handle_cancel(nook_handle *handle)
     struct debris debris = {NULL, 0};
     if (handle == NULL)
         return NOOK_EINVAL;
-    if (worker == NULL)
+    struct nook__run *run = atomic_load(&handle->run);
+    if (run == NULL)
         return 0;
-    pthread_mutex_lock(&worker->run->lock);
-    if (handle->run == worker->run)
-        debris = end(handle);
-    pthread_mutex_unlock(&worker->run->lock);
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    if (worker->run != run)
+        return NOOK_EINVAL;
+    pthread_mutex_lock(&run->lock);
+    debris = end(handle); /* nothing, if it is over by now */
+    pthread_mutex_unlock(&run->lock);
     sweep(handle, debris);
     return 0;
 }

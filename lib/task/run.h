@@ -182,7 +182,7 @@ struct nook_handle {
     struct nook__link all;
     struct nook__link on_done; /* in a task's list */
     atomic_uint refs;
-    struct nook__run *run; /* NULL once it is over */
+    _Atomic(struct nook__run *) run; /* NULL once it is over */
     struct nook__timer timer;
     nook_callback_fn fn;
     void *arg;
