@@ -26,7 +26,7 @@ struct nook_schedule {
     size_t n, room; /* choices made in this run */
     size_t given;   /* of them, how many were laid down before it */
     int exhausted, mismatch;
-    int failed; /* a choice was not recorded, or the run did not begin */
+    int failed; /* a choice was not recorded or spelt, or the run did not begin */
     char *text;
     size_t text_room;
     uint64_t runs;
@@ -346,7 +346,7 @@ int nook_schedule_run(nook_schedule *schedule, nook_task_fn main, void *arg,
         schedule->runs--;
         return rc;
     }
-    if (rc == 0)
-        rc = judge(schedule);
-    return spell(schedule) != 0 && rc == 0 ? NOOK_ENOMEM : rc;
+    if (spell(schedule) != 0)
+        schedule->failed = 1;
+    return rc == 0 ? judge(schedule) : rc;
 }
