@@ -116,12 +116,16 @@ int nook_handle_cancel(nook_handle *handle)
     struct debris debris = {NULL, 0};
     if (handle == NULL)
         return NOOK_EINVAL;
-    if (worker == NULL)
+    struct nook__run *run = atomic_load(&handle->run);
+    if (run == NULL)
         return 0;
-    nook__lock(worker->run);
-    if (handle->run == worker->run)
-        debris = end(handle);
-    nook__unlock(worker->run);
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    if (worker->run != run)
+        return NOOK_EINVAL;
+    nook__lock(run);
+    debris = end(handle); /* nothing, if it is over by now */
+    nook__unlock(run);
     sweep(handle, debris);
     return 0;
 }
@@ -193,12 +197,16 @@ void nook__handle_run(nook_handle *handle)
     nook__lock(run);
     if (handle->context != NULL)
         context = nook_context_ref(handle->context);
+    handle->running = 1;
     nook__unlock(run);
     if (context != NULL)
         call(handle->fn, handle->arg, context);
     nook__lock(run);
+    handle->running = 0;
     if (handle->run != NULL && handle->fd < 0)
         debris = end(handle);
+    else if (handle->run != NULL)
+        nook__poller_unmute(run, handle);
     nook__unlock(run);
     nook_context_unref(context);
     sweep(handle, debris);

@@ -139,16 +139,6 @@ int nook__park(struct nook__wait *wait)
 
 /* --- a task's life on its stack ------------------------------------------- */
 
-static void run_ends(nook_task *task)
-{
-    struct nook__at_end *end;
-    while ((end = task->ends) != NULL) {
-        task->ends = end->next;
-        end->fn(end->user);
-        free(end);
-    }
-}
-
 /* Leaves what the task has entered; its own context was never entered. */
 static void leave_context(nook_task *task)
 {
@@ -158,13 +148,24 @@ static void leave_context(nook_task *task)
             break;
 }
 
+static void run_ends(nook_task *task)
+{
+    struct nook__at_end *end;
+    while ((end = task->ends) != NULL) {
+        task->ends = end->next;
+        leave_context(task);
+        end->fn(end->user);
+        free(end);
+    }
+    leave_context(task);
+}
+
 static void live(nook_task *task)
 {
     nook__take_over(task); /* from who spawned it */
     task->result = task->fn(task->arg);
     task->ending = 1;
     run_ends(task);
-    leave_context(task);
     nook__hand_over(task);
 }
 

@@ -2,10 +2,11 @@
 /*
  * Waiting for descriptors, with epoll, level-triggered.
  *
- * Invariant: a descriptor is armed for exactly those directions that have a user.
- * A task is one user for one wake; a handle stays until it is cancelled. While a
- * handle's callback is queued the descriptor would report again and again, so a
- * queued handle is simply not queued twice.
+ * Invariant: a descriptor is armed for exactly those directions that have a user
+ * and are not mute. A task is one user for one wake; a handle stays until it is
+ * cancelled. While a handle's callback is queued or runs, the descriptor would
+ * report again and again, and whoever polls would turn round for nothing: the
+ * second report makes it mute, and the end of the callback undoes that.
  */
 #include "run.h"
 
@@ -84,6 +85,7 @@ static int arm(struct nook__poller *poller, int fd)
     struct nook__fd_entry *entry = &poller->entries[fd];
     unsigned want =
         (used(&entry->reader) ? NOOK_READABLE : 0) | (used(&entry->writer) ? NOOK_WRITABLE : 0);
+    want &= ~entry->mute;
     struct epoll_event event = {.data.fd = fd};
     int op = want == 0 ? EPOLL_CTL_DEL : entry->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     if (want == entry->armed)
@@ -139,8 +141,24 @@ void nook__poller_remove(struct nook__run *run, int fd, unsigned events)
         entry->reader = (struct nook__fd_user){NULL, NULL, NULL};
     if ((events & NOOK_WRITABLE) != 0)
         entry->writer = (struct nook__fd_user){NULL, NULL, NULL};
+    entry->mute &= ~events;
     (void)arm(&run->poller, fd);
     count_users(&run->poller, -1);
+}
+
+static void mute(struct nook__run *run, const nook_handle *handle)
+{
+    run->poller.entries[handle->fd].mute |= handle->events;
+    (void)arm(&run->poller, handle->fd);
+}
+
+void nook__poller_unmute(struct nook__run *run, const nook_handle *handle)
+{
+    struct nook__fd_entry *entry = &run->poller.entries[handle->fd];
+    if ((entry->mute & handle->events) == 0)
+        return;
+    entry->mute &= ~handle->events;
+    (void)arm(&run->poller, handle->fd);
 }
 
 /* --- what has happened ---------------------------------------------------- */
@@ -153,7 +171,9 @@ struct fd_wait {
 
 static void tell(struct nook__run *run, int fd, struct nook__fd_user user, unsigned ready)
 {
-    if (user.handle != NULL) {
+    if (user.handle != NULL && (user.handle->event.ready || user.handle->running)) {
+        mute(run, user.handle);
+    } else if (user.handle != NULL) {
         nook__handle_ready(user.handle);
     } else if (user.task != NULL) {
         struct fd_wait *wait = NOOK__CONTAINER(user.task->wait, struct fd_wait, wait);
@@ -183,22 +203,32 @@ static void dispatch(struct nook__run *run, int fd, uint32_t events)
         tell(run, fd, writer, NOOK_WRITABLE);
 }
 
-static int wait_for(struct nook__poller *poller, struct epoll_event *events, int n, int64_t ns)
+/* Kernels before 5.11, some sandboxes and some emulators: whole milliseconds, rounded up. */
+static int wait_coarsely(const struct nook__poller *poller, struct epoll_event *events, int n,
+                         int64_t ns)
 {
+    int64_t ms = ns < 0 ? -1 : ns / 1000000 + (ns % 1000000 != 0);
+    return epoll_wait(poller->epoll, events, n, ms > INT_MAX ? INT_MAX : (int)ms);
+}
+
+static int wait_for(const struct nook__poller *poller, struct epoll_event *events, int n,
+                    int64_t ns)
+{
+    static atomic_int refused;
     struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-    int came = epoll_pwait2(poller->epoll, events, n, ns < 0 ? NULL : &time, NULL);
-    if (came >= 0 || errno != ENOSYS)
-        return came;
-    int64_t ms = (ns + 999999) / 1000000; /* Linux before 5.11; never too early */
-    return epoll_wait(poller->epoll, events, n, ns < 0 ? -1 : ms > INT_MAX ? INT_MAX : (int)ms);
+    if (atomic_load_explicit(&refused, memory_order_relaxed))
+        return wait_coarsely(poller, events, n, ns);
+    int found = epoll_pwait2(poller->epoll, events, n, ns < 0 ? NULL : &time, NULL);
+    if (found >= 0 || (errno != ENOSYS && errno != EPERM))
+        return found;
+    atomic_store_explicit(&refused, 1, memory_order_relaxed);
+    return wait_coarsely(poller, events, n, ns);
 }
 
 void nook__poller_wait(struct nook__run *run, int64_t ns)
 {
     struct epoll_event events[64];
     uint64_t count;
-    if (nook__poller_open(&run->poller) != 0)
-        return;
     run->polling = 1;
     nook__unlock(run);
     int n = wait_for(&run->poller, events, 64, ns);

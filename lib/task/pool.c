@@ -94,6 +94,10 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
     struct nook__job *job = NOOK__CONTAINER(wait, struct nook__job, wait);
     struct nook__run *run = task->run;
     struct nook__pool *pool = &run->pool;
+    if (run->closing) {
+        wait->result = NOOK_ECANCELED;
+        return 0;
+    }
     job->task = task;
     job->home = run->schedule != NULL ? 0 : task->event.worker - 1;
     pthread_mutex_lock(&pool->lock);

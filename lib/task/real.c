@@ -4,9 +4,11 @@
  *
  * A worker takes from its own queue, and from the one that all share. With
  * nothing to do it sleeps: one of them in the poller, until the next timer, the
- * others at their inboxes. Whoever leaves the poller calls another to it.
+ * others at their inboxes. Invariant: while something is waited for and a worker
+ * sleeps, one of them watches or was called to; so whoever leaves the watch calls the
+ * next.
  *
- * Every so many switches it looks round: at its inbox, the clock, the
+ * Every so many switches a worker looks round: at its inbox, the clock, the
  * descriptors.
  */
 #include "run.h"

@@ -130,7 +130,7 @@ void nook__run_close(struct nook__run *run)
     for (struct nook__link *link = run->tasks.next, *next; link != &run->tasks; link = next) {
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
         next = link->next;
-        if (task->wait == NULL)
+        if (task->wait == NULL || task->wait->undo == NULL)
             task->must_cancel = 1;
         nook__interrupt(task);
     }
@@ -312,10 +312,11 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
     if (rc != 0)
         return rc;
     rc = start_threads(run);
-    if (rc != 0) { /* main will not start; the others are gone */
+    if (rc != 0) { /* main will not start; this worker is the only one left */
         run->closing = 1;
         run->finished = 0;
         run->n_workers = 1;
+        run->idle = 0;
     }
     work(&run->workers[0]);
     if (rc == 0) {
@@ -346,7 +347,10 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     int rc = open_run(&run, options);
     if (rc != 0)
         return rc;
-    rc = drive(&run, main, arg, options, result);
+    if (schedule == NULL) /* now, so that nobody has to do without it later */
+        rc = nook__poller_open(&run.poller);
+    if (rc == 0)
+        rc = drive(&run, main, arg, options, result);
     *began = run.main != NULL && run.main->started;
     nook_task_unref(run.main);
     close_run(&run);

@@ -224,7 +224,7 @@ struct nook_handle {
     struct nook__link all;
     struct nook__link on_done; /* in a task's list */
     atomic_uint refs;
-    struct nook__run *run; /* NULL once it is over */
+    _Atomic(struct nook__run *) run; /* NULL once it is over */
     struct nook__timer timer;
     nook_callback_fn fn;
     void *arg;
@@ -256,7 +256,7 @@ struct nook__poller {
     int epoll, wakeup;
     struct nook__fd_entry {
         struct nook__fd_user reader, writer;
-        unsigned armed;
+        unsigned armed, mute;
     } * entries;
     size_t room, users;
 };
@@ -265,7 +265,10 @@ int nook__poller_open(struct nook__poller *poller);
 void nook__poller_close(struct nook__poller *poller);
 int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook__fd_user user);
 void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
-/* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready. */
+/* The handle's callback is over: its descriptor may report again. */
+void nook__poller_unmute(struct nook__run *run, const nook_handle *handle);
+/* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready.
+ * The poller is open. */
 void nook__poller_wait(struct nook__run *run, int64_t ns);
 void nook__poller_interrupt(struct nook__poller *poller);
 
@@ -349,6 +352,7 @@ struct nook__run {
     nook_schedule *schedule;
     uint64_t now;         /* of a schedule */
     unsigned next_worker; /* of a schedule: where the next new task goes */
+    unsigned outside;     /* of a schedule: descriptors' callbacks in a row */
 };
 
 static inline void nook__lock(struct nook__run *run)

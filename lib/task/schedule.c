@@ -26,7 +26,7 @@ struct nook_schedule {
     size_t n, room; /* choices made in this run */
     size_t given;   /* of them, how many were laid down before it */
     int exhausted, mismatch;
-    int failed; /* a choice was not recorded, or the run did not begin */
+    int failed; /* a choice was not recorded or spelt, or the run did not begin */
     char *text;
     size_t text_room;
     uint64_t runs;
@@ -192,39 +192,66 @@ static struct nook__event *choose(struct nook__run *run)
     return event;
 }
 
+static void jump(struct nook__run *run)
+{
+    run->now = nook__timers_next(run);
+    nook__timers_fire(run, run->now);
+}
+
 /* Nothing is ready: lets time pass, or waits for the world outside. */
 static void pass_time(struct nook__run *run)
 {
-    uint64_t next = nook__timers_next(run);
     if (nook__settle(run))
         return;
-    if (next == UINT64_MAX) {
+    if (run->timers.n > 0)
+        jump(run);
+    else
         nook__poller_wait(run, -1);
-        return;
+}
+
+static void wait_for_jobs(struct nook__worker *worker)
+{
+    while (worker->run->pool.busy > 0) {
+        nook__doze(worker, UINT64_MAX);
+        nook__receive(worker);
     }
-    run->now = next;
-    nook__timers_fire(run, next);
+}
+
+/* A descriptor that is always ready would stop the clock: so much takes no time, no more. */
+enum { OUTSIDE_MOST = 256 };
+
+static void count_outside(struct nook__run *run, const struct nook__event *event)
+{
+    int outside = event->kind == NOOK__CALLBACK &&
+                  NOOK__CONTAINER(event, const nook_handle, event)->fd >= 0;
+    run->outside = outside ? run->outside + 1 : 0;
+    if (run->outside < OUTSIDE_MOST || run->timers.n == 0)
+        return;
+    run->outside = 0;
+    jump(run);
+}
+
+static void do_next(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    struct nook__event *event = choose(run);
+    count_outside(run, event);
+    worker->index = event->worker;
+    nook__step(worker, event);
 }
 
 void nook__schedule_loop(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
     while (!run->finished) {
-        while (run->pool.busy >
-               0) { /* they end before the next choice, or who could repeat it? */
-            nook__doze(worker, UINT64_MAX);
-            nook__receive(worker);
-        }
-        if (run->poller.users > 0)
+        wait_for_jobs(worker); /* before the next choice, or nobody could repeat it */
+        if (run->poller.users > 0 && !nook__list_empty(&run->tasks))
             nook__poller_wait(run, 0);
         nook__timers_fire(run, run->now); /* what was due when it was set */
-        if (nook__list_empty(&run->shared)) {
+        if (nook__list_empty(&run->shared))
             pass_time(run);
-            continue;
-        }
-        struct nook__event *event = choose(run);
-        worker->index = event->worker;
-        nook__step(worker, event);
+        else
+            do_next(worker);
     }
 }
 
@@ -317,7 +344,7 @@ int nook_schedule_run(nook_schedule *schedule, nook_task_fn main, void *arg,
         schedule->runs--;
         return rc;
     }
-    if (rc == 0)
-        rc = judge(schedule);
-    return spell(schedule) != 0 && rc == 0 ? NOOK_ENOMEM : rc;
+    if (spell(schedule) != 0)
+        schedule->failed = 1;
+    return rc == 0 ? judge(schedule) : rc;
 }

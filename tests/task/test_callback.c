@@ -250,6 +250,37 @@ static void A35_D7_a_cancelled_timer_drops_its_context_at_once(void **state)
     }
 }
 
+static int cancel_in_a_job(void *arg)
+{
+    return nook_handle_cancel(*(nook_handle **)arg);
+}
+
+static int cancel_from_a_thread(void *arg)
+{
+    nook_handle *handle;
+    int *rc = arg;
+    int status = nook_call_later(&handle, 1000 * MS, say, WORD("never"), NULL);
+    if (status == 0)
+        status = nook_to_thread(cancel_in_a_job, &handle, &rc[0]);
+    rc[1] = nook_handle_cancel(handle);
+    if (status == 0)
+        status = nook_to_thread(cancel_in_a_job, &handle, &rc[2]);
+    nook_handle_unref(handle);
+    return status;
+}
+
+static void a_handle_is_cancelled_from_its_run(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        int rc[3] = {1, 1, 1};
+        assert_int_equal(run(way, cancel_from_a_thread, rc), 0);
+        assert_int_equal(rc[0], NOOK_ENOTASK);
+        assert_int_equal(rc[1], 0);
+        assert_int_equal(rc[2], 0); /* it is over: harmless anywhere */
+    }
+}
+
 /* --- what is left at the end ---------------------------------------------- */
 
 static int leave_some(void *arg)
@@ -299,7 +330,7 @@ static void wrong_arguments_are_refused(void **state)
 /* --- descriptors ---------------------------------------------------------- */
 
 struct readable {
-    int fd[2], calls, stop, seen[4], found[2];
+    int fd[2], calls, stop, seen[4], found[1];
     char got[8];
     nook_handle *handle;
 };
@@ -398,6 +429,37 @@ static void a_reader_and_a_writer_may_share_a_descriptor(void **state)
     }
 }
 
+/* --- a descriptor that is always ready ------------------------------------ */
+
+static void again(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static int beside_one_that_is_always_ready(void *arg)
+{
+    struct readable *readable = arg;
+    int rc = nook_on_fd(&readable->handle, readable->fd[0], NOOK_WRITABLE, again,
+                        &readable->calls, NULL);
+    for (int i = 0; rc == 0 && i < 3; i++)
+        rc = nook_sleep(MS);
+    nook_handle_unref(readable->handle);
+    return rc;
+}
+
+static void one_that_is_always_ready_stops_neither_time_nor_the_end(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < REAL_3; way++) {
+        struct readable readable = {0};
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, readable.fd), 0);
+        assert_int_equal(run(way, beside_one_that_is_always_ready, &readable), 0);
+        close(readable.fd[0]);
+        close(readable.fd[1]);
+        assert_true(readable.calls > 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -406,9 +468,11 @@ int main(void)
         task_test(done_callbacks_run_in_order_and_soon_if_it_is_done),
         task_test(a_cancelled_callback_does_not_run),
         task_test(A35_D7_a_cancelled_timer_drops_its_context_at_once),
+        task_test(a_handle_is_cancelled_from_its_run),
         task_test(at_the_end_of_a_run_the_ready_ones_run_and_the_others_go),
         task_test(wrong_arguments_are_refused),
         task_test(A20_a_reader_keeps_one_context_for_all_its_events),
+        task_test(one_that_is_always_ready_stops_neither_time_nor_the_end),
         task_test(a_reader_and_a_writer_may_share_a_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -513,6 +513,35 @@ static void ends_run_last_registered_first_before_anybody_hears(void **state)
     }
 }
 
+static nook_context *entered;
+
+static void end_outside(void *user)
+{
+    *(int *)user = number_in(&var);
+}
+
+static int end_inside(void *arg)
+{
+    (void)nook_var_set(&var, value_of(1), NULL);
+    int rc = nook_task_at_end(end_outside, arg);
+    if (rc == 0)
+        rc = nook_context_enter(entered);
+    (void)nook_var_set(&var, value_of(2), NULL);
+    return rc;
+}
+
+static void ends_run_in_the_tasks_own_context(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        int found = 0;
+        assert_int_equal(nook_context_new(&entered), 0);
+        assert_int_equal(run(way, end_inside, &found), 0);
+        assert_int_equal(found, 1);
+        nook_context_unref(entered);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -527,6 +556,7 @@ int main(void)
         task_test(gather_takes_done_ones_duplicates_and_none),
         task_test(an_error_of_one_does_not_touch_the_others),
         task_test(gather_wakes_its_caller_once),
+        task_test(ends_run_in_the_tasks_own_context),
         task_test(ends_run_last_registered_first_before_anybody_hears),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

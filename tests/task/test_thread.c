@@ -267,6 +267,45 @@ static void the_end_of_a_run_waits_for_its_jobs(void **state)
     }
 }
 
+/* A run that is ending takes no new jobs; the one that is under way tells of it. */
+static int jobs_at_the_end(void *arg)
+{
+    struct slow *slow = arg;
+    atomic_int unused = 0;
+    slow->rc = nook_to_thread(until_told, slow, NULL);
+    slow->after = nook_to_thread(add, &unused, NULL);
+    slow->result = nook_run_in_executor(add, &unused, NULL);
+    return atomic_load(&unused);
+}
+
+static int leave_jobs(void *arg)
+{
+    struct slow *slow = arg;
+    int rc = nook_task_spawn(&slow->task, jobs_at_the_end, slow, NULL);
+    while (rc == 0 && !atomic_load(&slow->begun))
+        rc = nook_yield();
+    return rc;
+}
+
+static void a_run_that_is_ending_takes_no_jobs(void **state)
+{
+    (void)state;
+    for (enum way way = REAL; way < WAYS; way++) {
+        struct slow slow = {0};
+        pthread_t thread;
+        int done = -1;
+        assert_int_equal(pthread_create(&thread, NULL, let_go_from_outside, &slow), 0);
+        assert_int_equal(run(way, leave_jobs, &slow), 0);
+        pthread_join(thread, NULL);
+        assert_int_equal(slow.rc, NOOK_ECANCELED);
+        assert_int_equal(slow.after, NOOK_ECANCELED);
+        assert_int_equal(slow.result, NOOK_ECANCELED);
+        assert_int_equal(nook_task_result(slow.task, &done), 0);
+        assert_int_equal(done, 0);
+        nook_task_unref(slow.task);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +316,7 @@ int main(void)
         task_test(an_idle_thread_serves_one_job),
         task_test(a_cancel_does_not_stop_the_job_and_is_told_after_it),
         task_test(the_end_of_a_run_waits_for_its_jobs),
+        task_test(a_run_that_is_ending_takes_no_jobs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,6 +66,8 @@ typedef struct nook_run_options {
  * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
  * NOOK_EDEADLK: every task was parked for good; each of them was cancelled, and
  * *result is what main made of that.
+ * Once a run is ending, every park that can be interrupted answers NOOK_ECANCELED
+ * at once; a task that goes on for ever all the same keeps the run.
  */
 NOOK_API int nook_run(nook_task_fn main, void *arg, const nook_run_options *options,
                       int *result);
@@ -176,7 +178,8 @@ NOOK_API int nook_sleep(uint64_t ns);
 /*
  * Parks until the descriptor is ready for one of `events`; *ready (may be NULL)
  * gets which; an error or a hang-up counts as ready for all that was asked.
- * One waiter for each descriptor and direction.
+ * One waiter for each descriptor and direction. Do not close it meanwhile: nobody
+ * would hear of it.
  * NOOK_EINVAL: events is empty or has other bits. NOOK_EBUSY: another task waits
  * for the same. A negative errno of the poller, such as -EBADF or -EPERM.
  * NOOK_ENOMEM, NOOK_ECANCELED, NOOK_ENOTASK.
@@ -285,8 +288,10 @@ NOOK_API int nook_on_fd(nook_handle **out, int fd, unsigned events, nook_callbac
                         void *arg, nook_context *context);
 
 /*
- * No further call; drops the captured context now [D7]. From the run that made
- * it. Harmless on a handle that has run or was cancelled. NOOK_EINVAL: NULL.
+ * No further call; drops the captured context now [D7]. From a task or a callback
+ * of the run that made it. On a handle that has run, was cancelled or has outlived
+ * its run: 0, and nothing is done, from any thread.
+ * NOOK_EINVAL: NULL, or of another run. NOOK_ENOTASK.
  */
 NOOK_API int nook_handle_cancel(nook_handle *handle);
 
@@ -301,7 +306,8 @@ NOOK_API void nook_handle_unref(nook_handle *handle);
  * what fn returned. Parks until then; cancelling the task does not stop the job,
  * and the wait goes on until it has ended.
  * NOOK_EINVAL, NOOK_ENOMEM, NOOK_EAGAIN (no thread), NOOK_ENOTASK;
- * NOOK_ECANCELED after the job has ended, where the task was cancelled meanwhile.
+ * NOOK_ECANCELED after the job has ended, where the task was cancelled meanwhile;
+ * or at once, where the run is ending: then the job did not run.
  */
 NOOK_API int nook_to_thread(nook_task_fn fn, void *arg, int *result);
 
