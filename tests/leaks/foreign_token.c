@@ -55,7 +55,7 @@ static int clean(void *arg)
         visitor->handed_back = left == NOOK_EWRONGCONTEXT && house->run->storage == LEAK_CURED;
         leak_does(house->run, "undo %s's: %s%s", visitor->name,
                   left == 0 ? "done" : nook_err_name(left),
-                  visitor->handed_back ? ", hand it back" : "");
+                  visitor->handed_back ? ", returned" : "");
     }
     leak_reads(house->run, "role", ambient_read(house->role), "janitor");
     return rc;

@@ -53,6 +53,15 @@ int result_kept(const struct result *result)
     return kept;
 }
 
+int result_wrong(const struct result *result, enum leak_storage storage)
+{
+    const struct leak_run *run = &result->run[storage];
+    for (unsigned i = 0; i < run->n_counts; i++)
+        if (run->counts[i].wrong != 0)
+            return 1;
+    return 0;
+}
+
 /* --- the table ---------------------------------------------------------------- */
 
 struct columns {
@@ -130,10 +139,11 @@ static enum paint shade(const struct result *result, enum leak_storage storage, 
     return run->counts[row].wrong != 0 || result->rc[storage] != 0 ? PAINT_WRONG : PAINT_RIGHT;
 }
 
-static void print_row(const struct columns *columns, const struct result *result, unsigned row)
+static void print_row(const struct columns *columns, const char *name,
+                      const struct result *result, unsigned row)
 {
     char text[64];
-    paint(PAINT_PLAIN, columns->name + 2, row == 0 ? result->leak->name : "");
+    paint(PAINT_PLAIN, columns->name + 2, row == 0 ? name : "");
     for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++) {
         if (columns->cell[storage] == 0)
             continue;
@@ -141,6 +151,15 @@ static void print_row(const struct columns *columns, const struct result *result
         paint(shade(result, storage, row), columns->cell[storage] + 2, text);
     }
     printf("%s\n", unit(result, row));
+}
+
+static void print_heads(const struct columns *columns, const char *first)
+{
+    paint(PAINT_HEAD, columns->name + 2, first);
+    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
+        if (columns->cell[storage] != 0)
+            paint(PAINT_HEAD, columns->cell[storage] + 2, heads[storage]);
+    printf("wrong of all\n");
 }
 
 static void print_part(const char *title, const struct result *results, size_t n, int cures)
@@ -154,15 +173,20 @@ static void print_part(const char *title, const struct result *results, size_t n
     printf("\n");
     paint(PAINT_HEAD, 0, title);
     printf("\n");
-    paint(PAINT_HEAD, columns.name + 2, "case");
-    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
-        if (columns.cell[storage] != 0)
-            paint(PAINT_HEAD, columns.cell[storage] + 2, heads[storage]);
-    printf("wrong of all\n");
+    print_heads(&columns, "case");
     for (size_t i = 0; i < n; i++)
         for (unsigned row = 0; row < rows(&results[i]); row++)
             if ((results[i].leak->cure != NULL) == cures)
-                print_row(&columns, &results[i], row);
+                print_row(&columns, results[i].leak->name, &results[i], row);
+}
+
+void totals_print(const struct result *result)
+{
+    struct columns columns = measure(result, 1, result->leak->cure != NULL);
+    columns.name = 0; /* an indent is left of it */
+    print_heads(&columns, "");
+    for (unsigned row = 0; row < rows(result); row++)
+        print_row(&columns, "", result, row);
 }
 
 void table_print(const struct result *results, size_t n)
