@@ -162,7 +162,7 @@ static int run_keep_alive(struct leak_run *run)
 const struct leak_case leak_keep_alive = {
     .name = "keep-alive",
     .title = "The next request on a connection is served as the one before it.",
-    .seen = "aspnetcore#13991",
+    .seen = "dotnet/aspnetcore#13991",
     .cure = "each request runs in a fresh copy of the connection's context",
     .promise =
         {

@@ -165,12 +165,6 @@ static void print_heads(const struct columns *columns, const char *first)
 static void print_part(const char *title, const struct result *results, size_t n, int cures)
 {
     struct columns columns = measure(results, n, cures);
-    size_t members = 0;
-    for (size_t i = 0; i < n; i++)
-        members += (results[i].leak->cure != NULL) == cures;
-    if (members == 0)
-        return;
-    printf("\n");
     paint(PAINT_HEAD, 0, title);
     printf("\n");
     print_heads(&columns, "case");
@@ -189,8 +183,21 @@ void totals_print(const struct result *result)
         print_row(&columns, "", result, row);
 }
 
+static size_t with_cure(const struct result *results, size_t n)
+{
+    size_t cures = 0;
+    for (size_t i = 0; i < n; i++)
+        cures += results[i].leak->cure != NULL;
+    return cures;
+}
+
 void table_print(const struct result *results, size_t n)
 {
-    print_part("Where thread-locals leak", results, n, 0);
-    print_part("Where context variables leak too, and what cures it", results, n, 1);
+    size_t cures = with_cure(results, n);
+    if (cures < n)
+        print_part("Where thread-locals leak", results, n, 0);
+    if (cures > 0 && cures < n)
+        printf("\n");
+    if (cures > 0)
+        print_part("Where context variables leak too, and what cures it", results, n, 1);
 }
