@@ -148,17 +148,6 @@ static int run_keep_alive(struct leak_run *run)
     return rc;
 }
 
-/* Both visitors who did not log in get the page of the one before. */
-#define LEAKS               \
-    {                       \
-        LEAK_EXACT, 1,      \
-        {                   \
-            {               \
-                2, REQUESTS \
-            }               \
-        }                   \
-    }
-
 const struct leak_case leak_keep_alive = {
     .name = "keep-alive",
     .title = "The next request on a connection is served as the one before it.",
@@ -166,9 +155,10 @@ const struct leak_case leak_keep_alive = {
     .cure = "each request runs in a fresh copy of the connection's context",
     .promise =
         {
-            [LEAK_THREAD] = LEAKS,
-            [LEAK_TASK] = LEAKS,
-            [LEAK_CONTEXT] = LEAKS,
+            /* Both visitors who did not log in get the page of the one before. */
+            [LEAK_THREAD] = {LEAK_EXACT, 1, {{2, REQUESTS}}},
+            [LEAK_TASK] = {LEAK_EXACT, 1, {{2, REQUESTS}}},
+            [LEAK_CONTEXT] = {LEAK_EXACT, 1, {{2, REQUESTS}}},
             [LEAK_CURED] = {LEAK_EXACT, 1, {{0, REQUESTS}}},
         },
     .run = run_keep_alive,

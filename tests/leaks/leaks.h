@@ -167,9 +167,9 @@ struct leak_case {
     const char *name;
     const char *title; /* what happens, at most 76 columns */
     const char *seen;  /* where it bit people; at most 66 columns; NULL: not known */
-    const char *cure;  /* for cases in which context variables leak: what helps; else NULL */
-    const char
-        *how[LEAK_STORAGES]; /* what a storage means here, at most 76 columns; NULL: itself */
+    const char *cure;  /* what helps where context variables leak; 73 columns; else NULL */
+    /* What a storage stands for in this case, at most 76 columns; NULL: for itself. */
+    const char *how[LEAK_STORAGES];
     struct leak_promise promise[LEAK_STORAGES];
     int (*run)(struct leak_run *run); /* 0, or the code that kept it from running */
 };
