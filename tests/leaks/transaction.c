@@ -218,7 +218,7 @@ static int run_transaction(struct leak_run *run)
     return rc;
 }
 
-/* Of a day: three statements a transfer; alice's and carol's two rows. */
+/* Three statements a transfer, two rows for alice's and for carol's, on all days. */
 enum { SAID = 3 * BRANCHES * DAYS, WRITTEN = 4 * DAYS, BRANCH_DAYS = BRANCHES * DAYS };
 
 const struct leak_case leak_transaction = {
