@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BRIEF = 12 };
+enum { SCREEN = 40 };
 
 static void rule(const char *name)
 {
@@ -87,6 +87,13 @@ static void tell_case(const struct result *result, unsigned limit, void (*pause)
     totals_print(result);
 }
 
+/* How many steps of each story leave a case on one screen, with its head and its totals. */
+static unsigned brief(const struct result *result)
+{
+    unsigned taken = 4 + 2 * 4 + 2 + result_rows(result);
+    return taken + 2 < SCREEN ? (SCREEN - taken) / 2 : 1;
+}
+
 /* --- pace ------------------------------------------------------------------- */
 
 static void wait_a_moment(void)
@@ -136,7 +143,7 @@ static int demo_all(void)
     for (size_t i = 0; i < n; i++) {
         result_init(&results[i], leak_catalogue[i]);
         result_run_all(&results[i]);
-        tell_case(&results[i], BRIEF, NULL);
+        tell_case(&results[i], brief(&results[i]), NULL);
         fflush(stdout);
         kept &= result_kept(&results[i]);
     }

@@ -50,6 +50,9 @@ int result_kept(const struct result *result);
 /* 1 where anything was wrong with this storage. */
 int result_wrong(const struct result *result, enum leak_storage storage);
 
+/* How many things the case counted; at least 1. */
+unsigned result_rows(const struct result *result);
+
 /* --- table.c, timeline.c --------------------------------------------------------- */
 
 /* The cases in which thread-locals leak, then those in which context variables do. */

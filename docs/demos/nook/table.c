@@ -62,6 +62,15 @@ int result_wrong(const struct result *result, enum leak_storage storage)
     return 0;
 }
 
+unsigned result_rows(const struct result *result)
+{
+    unsigned n = 1;
+    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
+        if (result->run[storage].n_counts > n)
+            n = result->run[storage].n_counts;
+    return n;
+}
+
 /* --- the table ---------------------------------------------------------------- */
 
 struct columns {
@@ -85,15 +94,6 @@ static void cell_text(char *text, size_t size, const struct result *result,
     else
         snprintf(text, size, "%ju of %ju", (uintmax_t)run->counts[row].wrong,
                  (uintmax_t)run->counts[row].of);
-}
-
-static unsigned rows(const struct result *result)
-{
-    unsigned n = 1;
-    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
-        if (result->run[storage].n_counts > n)
-            n = result->run[storage].n_counts;
-    return n;
 }
 
 static const char *unit(const struct result *result, unsigned row)
@@ -120,7 +120,7 @@ static struct columns measure(const struct result *results, size_t n, int cures)
         if ((results[i].leak->cure != NULL) != cures)
             continue;
         widen(&columns.name, results[i].leak->name);
-        for (unsigned row = 0; row < rows(&results[i]); row++)
+        for (unsigned row = 0; row < result_rows(&results[i]); row++)
             for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++) {
                 cell_text(text, sizeof(text), &results[i], storage, row);
                 widen(&columns.cell[storage], text);
@@ -169,7 +169,7 @@ static void print_part(const char *title, const struct result *results, size_t n
     printf("\n");
     print_heads(&columns, "case");
     for (size_t i = 0; i < n; i++)
-        for (unsigned row = 0; row < rows(&results[i]); row++)
+        for (unsigned row = 0; row < result_rows(&results[i]); row++)
             if ((results[i].leak->cure != NULL) == cures)
                 print_row(&columns, results[i].leak->name, &results[i], row);
 }
@@ -179,7 +179,7 @@ void totals_print(const struct result *result)
     struct columns columns = measure(result, 1, result->leak->cure != NULL);
     columns.name = 0; /* an indent is left of it */
     print_heads(&columns, "");
-    for (unsigned row = 0; row < rows(result); row++)
+    for (unsigned row = 0; row < result_rows(result); row++)
         print_row(&columns, "", result, row);
 }
 

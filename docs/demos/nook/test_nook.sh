@@ -136,7 +136,7 @@ narrow() {
 
 expect 0 demo
 narrow demo
-awk '/^-- / { name = $2; lines = 0 } name != "" && ++lines > 40 { print name; long = 1 } END { exit long }' \
+awk '/^-- / { name = $2; lines = 0 } name != "" && name != "all" && ++lines > 40 { print name; long = 1 } END { exit long }' \
     "$work/out" || fail "a case of nook demo takes more than 40 lines"
 sed -n 's/^-- \([a-z-]*\) -*$/\1/p' "$work/out" | diff "$work/cases" - || fail "nook demo leaves cases out"
 sed '1,/^-- all cases/d' "$work/out" >"$work/table"
