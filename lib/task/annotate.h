@@ -109,15 +109,22 @@ struct nook__fiber {
 };
 
 #if NOOK__ASAN
+/* Asked once a thread: for the first thread libc reads /proc/self/maps, which
+ * took most of the time where thousands of schedules were run. */
 static inline void nook__fiber_thread_bounds(struct nook__fiber *fiber)
 {
+    static _Thread_local void *low;
+    static _Thread_local size_t size;
     pthread_attr_t attr;
-    void *low = NULL;
-    if (pthread_getattr_np(pthread_self(), &attr) != 0)
-        return;
-    if (pthread_attr_getstack(&attr, &low, &fiber->stack_size) == 0)
-        fiber->stack_bottom = low;
-    pthread_attr_destroy(&attr);
+    if (low == NULL) {
+        if (pthread_getattr_np(pthread_self(), &attr) != 0)
+            return;
+        if (pthread_attr_getstack(&attr, &low, &size) != 0)
+            low = NULL;
+        pthread_attr_destroy(&attr);
+    }
+    fiber->stack_bottom = low;
+    fiber->stack_size = low != NULL ? size : 0;
 }
 #endif
 

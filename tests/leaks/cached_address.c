@@ -172,7 +172,7 @@ static void open_count(struct visit *visit, enum subject subject)
         uint64_t wrong, of;
     } known[2][SUBJECTS] = {{{2, 2}, {1, 1}, {2, 3}}, {{2, 2}, {1, 1}, {3, 3}}};
     static const char *const units[2][3][SUBJECTS] = {
-#define UNITS(build) {"errno, " build, "pthread_self, " build, "__thread, " build}
+#define UNITS(build) {"errno, " build, "thread id, " build, "__thread, " build}
         {UNITS("cc exe"), UNITS("gcc exe"), UNITS("clang exe")},
         {UNITS("cc .so"), UNITS("gcc .so"), UNITS("clang .so")},
 #undef UNITS

@@ -136,8 +136,10 @@ int leak_reads(struct leak_run *run, const char *what, const char *got, const ch
 int leak_reads_as(struct leak_run *run, const char *actor, const char *what, const char *got,
                   const char *want);
 
-/* The same as leak_reads, as a step that is not counted (the case counts something else). */
+/* The same, as steps that are not counted (the case counts something else). */
 int leak_sees(struct leak_run *run, const char *what, const char *got, const char *want);
+int leak_sees_as(struct leak_run *run, const char *actor, const char *what, const char *got,
+                 const char *want);
 
 /* The story is told: later steps are counted as before, but not kept. For cases that run many
  * times. */
@@ -165,7 +167,9 @@ struct leak_case {
     const char *name;
     const char *title; /* what happens, at most 76 columns */
     const char *seen;  /* where it bit people; at most 66 columns; NULL: not known */
-    const char *cure;  /* for cases in which context variables leak: what helps; else NULL */
+    const char *cure;  /* what helps where context variables leak; 73 columns; else NULL */
+    /* What a storage stands for in this case, at most 76 columns; NULL: for itself. */
+    const char *how[LEAK_STORAGES];
     struct leak_promise promise[LEAK_STORAGES];
     int (*run)(struct leak_run *run); /* 0, or the code that kept it from running */
 };
@@ -180,11 +184,17 @@ int leak_case_run(const struct leak_case *leak, struct leak_run *run);
 /* 1 where the counts are what the case promises for this storage. */
 int leak_promise_kept(const struct leak_case *leak, const struct leak_run *run);
 
+/* --- running one --------------------------------------------------------------- */
+
 /*
  * Runs main(arg) as the first task under the deterministic scheduler, first-in
  * first-out, with virtual workers. main's non-zero result is an error.
  */
 int leak_play(nook_task_fn main, void *arg, const nook_run_options *options);
+
+/* The same, and then again under every other schedule. The story is the first one's. */
+int leak_play_every(struct leak_run *run, nook_task_fn main, void *arg,
+                    const nook_run_options *options);
 
 /* nook_task_spawn with a name, which is the story's actor. */
 int leak_spawn(nook_task **out, const char *name, nook_task_fn fn, void *arg);

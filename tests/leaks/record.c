@@ -146,6 +146,12 @@ int leak_sees(struct leak_run *run, const char *what, const char *got, const cha
     return saw(run, actor_here(), what, got, want, 0);
 }
 
+int leak_sees_as(struct leak_run *run, const char *actor, const char *what, const char *got,
+                 const char *want)
+{
+    return saw(run, actor, what, got, want, 0);
+}
+
 void leak_told(struct leak_run *run)
 {
     __atomic_store_n(&run->told, 1, __ATOMIC_RELAXED);
