@@ -7,7 +7,8 @@
  * nobody but its holders [D7].
  *
  * References: one is the run's, until the handle is over; one is a queue's, while
- * it is ready; the rest are the user's.
+ * it is ready (one that is over may stay queued, and does nothing); the rest are the
+ * user's.
  */
 #include "run.h"
 
@@ -17,9 +18,12 @@ atomic_long nook__handles_alive;
 
 void nook_handle_unref(nook_handle *handle)
 {
-    if (handle == NULL ||
-        atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1)
+    if (handle == NULL)
         return;
+    nook__hand_over(handle);
+    if (atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    nook__take_over(handle);
 #ifndef __clang_analyzer__ /* which takes each of two holders for the last one */
     free(handle);
 #endif
@@ -85,8 +89,9 @@ static struct debris end(nook_handle *handle)
     struct debris debris = {handle->context, 0};
     if (handle->run == NULL)
         return (struct debris){NULL, 0};
-    if (handle->event.ready) {
-        nook__unready(&handle->event);
+    if (handle->event.ready && handle->run->solo) { /* else another worker may be at it */
+        nook__list_remove(&handle->event.link);
+        handle->event.ready = 0;
         debris.refs++;
     }
     nook__timer_remove(handle->run, &handle->timer);
@@ -113,30 +118,34 @@ int nook_handle_cancel(nook_handle *handle)
     struct debris debris = {NULL, 0};
     if (handle == NULL)
         return NOOK_EINVAL;
-    if (worker == NULL)
+    struct nook__run *run = atomic_load(&handle->run);
+    if (run == NULL)
         return 0;
-    pthread_mutex_lock(&worker->run->lock);
-    if (handle->run == worker->run)
-        debris = end(handle);
-    pthread_mutex_unlock(&worker->run->lock);
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    if (worker->run != run)
+        return NOOK_EINVAL;
+    nook__lock(run);
+    debris = end(handle); /* nothing, if it is over by now */
+    nook__unlock(run);
     sweep(handle, debris);
     return 0;
 }
 
 void nook__handles_drop(struct nook__run *run)
 {
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     while (!nook__list_empty(&run->handles)) {
         nook_handle *handle = NOOK__CONTAINER(run->handles.next, nook_handle, all);
         struct debris debris = end(handle);
-        pthread_mutex_unlock(&run->lock);
+        nook__unlock(run);
         sweep(handle, debris);
-        pthread_mutex_lock(&run->lock);
+        nook__lock(run);
     }
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
 }
 
-/* --- running ---------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------- */
 
 void nook__handle_ready(nook_handle *handle)
 {
@@ -152,6 +161,18 @@ void nook__handles_done(nook_task *task)
         nook_handle *handle = NOOK__CONTAINER(task->on_done.next, nook_handle, on_done);
         nook__list_remove(&handle->on_done);
         nook__handle_ready(handle);
+    }
+}
+
+void nook__queue_drop(struct nook__worker *worker)
+{
+    nook__receive(worker);
+    while (!nook__list_empty(&worker->queue)) {
+        struct nook__event *event =
+            NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+        nook__list_remove(&event->link);
+        if (event->kind == NOOK__CALLBACK)
+            nook_handle_unref(NOOK__CONTAINER(event, nook_handle, event));
     }
 }
 
@@ -174,23 +195,27 @@ void nook__handle_run(nook_handle *handle)
     struct nook__run *run = nook__here()->run;
     struct debris debris = {NULL, 0};
     nook_context *context = NULL;
-    pthread_mutex_lock(&run->lock);
+    nook__take_over(handle);
+    nook__lock(run);
     if (handle->context != NULL)
         context = nook_context_ref(handle->context);
-    pthread_mutex_unlock(&run->lock);
+    handle->running = 1;
+    nook__unlock(run);
     if (context != NULL)
         call(handle->fn, handle->arg, context);
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
+    handle->running = 0;
     if (handle->run != NULL && handle->fd < 0)
         debris = end(handle);
-    pthread_mutex_unlock(&run->lock);
+    else if (handle->run != NULL)
+        nook__poller_unmute(run, handle);
+    nook__unlock(run);
     nook_context_unref(context);
     sweep(handle, debris);
     nook_handle_unref(handle); /* the queue's */
 }
 
-/* --- making ---------------------------------------------------------------------------------
- */
+/* --- making --------------------------------------------------------------- */
 
 enum when { SOON, LATER, DONE, READY };
 
@@ -207,16 +232,13 @@ static int schedule(nook_handle *handle, const struct plan *plan)
 {
     struct nook__run *run = handle->run;
     struct nook__fd_user user = {NULL, handle, NULL};
-    uint64_t now;
     int rc = 0;
     if (plan->when == SOON || (plan->when == DONE && nook_task_done(plan->task))) {
         nook__handle_ready(handle);
     } else if (plan->when == DONE) {
         nook__list_append(&plan->task->on_done, &handle->on_done);
     } else if (plan->when == LATER) {
-        now = nook__clock(run);
-        rc = nook__timer_add(run, &handle->timer,
-                             plan->ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1 : now + plan->ns);
+        rc = nook__timer_add(run, &handle->timer, plan->ns);
     } else {
         rc = nook__poller_add(run, plan->fd, plan->events, user);
         if (rc == 0) {
@@ -225,6 +247,17 @@ static int schedule(nook_handle *handle, const struct plan *plan)
         }
     }
     return rc;
+}
+
+unsigned nook__handles_home(const struct nook__run *run, const nook_context *context)
+{
+    for (const struct nook__link *link = run->handles.next; link != &run->handles;
+         link = link->next) {
+        const nook_handle *handle = NOOK__CONTAINER(link, nook_handle, all);
+        if (handle->context == context)
+            return handle->event.worker;
+    }
+    return 0;
 }
 
 static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context,
@@ -236,12 +269,15 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
     if (rc != 0)
         return rc;
     struct nook__run *run = handle->run;
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
+    if (context != NULL)
+        handle->event.worker = nook__home_of(run, context, handle->event.worker);
     nook__list_append(&run->handles, &handle->all);
+    nook__hand_over(handle);
     rc = schedule(handle, plan);
     if (rc != 0)
         debris = end(handle);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     sweep(handle, debris);
     if (rc == 0 && out != NULL)
         *out = handle;
@@ -264,7 +300,7 @@ int nook_call_later(nook_handle **out, uint64_t ns, nook_callback_fn fn, void *a
 int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn, void *arg,
                       nook_context *context)
 {
-    if (task == NULL)
+    if (task == NULL || (nook__here() != NULL && nook__task_foreign(task)))
         return NOOK_EINVAL;
     return start(out, fn, arg, context, &(struct plan){.when = DONE, .task = task});
 }

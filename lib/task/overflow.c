@@ -27,7 +27,7 @@ static int covered; /* at the last uninstall another handler stood over ours */
 static struct sigaction previous;
 static nook__overflow_describe describe_task;
 
-/* --- the message: no stdio in a signal handler -------------------------------- */
+/* --- the message: no stdio in a signal handler ---------------------------- */
 
 struct text {
     char bytes[512];
@@ -80,7 +80,7 @@ static void report(const struct nook__stack *stack, const char *address)
     say(&text);
 }
 
-/* --- the handler -------------------------------------------------------------- */
+/* --- the handler ---------------------------------------------------------- */
 
 /*
  * The default action, for this very fault: on return the instruction faults
@@ -172,7 +172,7 @@ void nook__overflow_uninstall(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* --- the alternate stack ------------------------------------------------------- */
+/* --- the alternate stack -------------------------------------------------- */
 
 int nook__overflow_thread_enter(struct nook__overflow_thread *thread)
 {

@@ -2,17 +2,18 @@
 /*
  * Parking, waking, and the step of a worker.
  *
- * A task leaves its stack with the wait that it wants; the worker, on its own
- * stack, registers the wait under the lock. Until then nobody can wake the task,
- * and from then on anybody can: its stack has been left. A wait is over once,
- * because waking clears it.
+ * A task leaves its stack with the wait that it wants. The next stack that runs on
+ * the worker registers the wait: until then nobody can wake the task, and from then
+ * on anybody can, for its stack has been left. That next stack is another task's
+ * where one is ready, else the worker's own. A wait is over once, because waking
+ * clears it.
  */
 #include "run.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-/* --- which worker runs here ----------------------------------------------------- */
+/* --- which worker runs here ----------------------------------------------- */
 
 static __thread struct nook__worker *here __attribute__((tls_model("initial-exec")));
 
@@ -56,7 +57,7 @@ unsigned nook_worker_index(void)
     return worker != NULL ? worker->index : 0;
 }
 
-/* --- the switch -------------------------------------------------------------------- */
+/* --- the switch ----------------------------------------------------------- */
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task, int dying)
 {
@@ -72,27 +73,71 @@ NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, nook_task *
     nook__fiber_arrive(&worker->fiber);
 }
 
+static void switch_to(struct nook__worker *worker, nook_task *task, nook_task *next)
+    __attribute__((noinline));
+
+NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
+                                           nook_task *next)
+{
+    worker->current = next;
+    worker->left = task;
+    nook__fiber_leave(&task->fiber, &next->fiber, 0);
+    nook__switch(&task->sw, &next->sw);
+    nook__fiber_arrive(&task->fiber);
+}
+
+/*
+ * The next in the worker's own queue, where that is a task that has started; NULL
+ * where the worker itself is due.
+ */
+static nook_task *successor(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    if (!run->direct || worker->budget == 0 || nook__list_empty(&worker->queue) ||
+        atomic_load_explicit(&worker->inbox.full, memory_order_relaxed) ||
+        atomic_load_explicit(&run->n_shared, memory_order_relaxed) != 0)
+        return NULL;
+    struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+    nook_task *task = NOOK__CONTAINER(event, nook_task, event);
+    if (event->kind != NOOK__TASK || !task->started)
+        return NULL;
+    nook__take(event);
+    worker->budget--;
+    return task;
+}
+
+static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait);
+
+/* A task runs again, on whatever worker. Who parked for it is registered now. */
+static void arrive(void)
+{
+    struct nook__worker *worker = nook__here();
+    nook_task *left = worker->left;
+    if (left == NULL)
+        return;
+    worker->left = NULL;
+    commit(worker, left, worker->parking);
+}
+
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
     if (worker == NULL || worker->current == NULL || worker->current->ending)
         return NOOK_ENOTASK;
+    nook_task *task = worker->current, *next = successor(worker);
     worker->parking = wait;
-    leave(worker, worker->current, 0);
+    if (next != NULL) {
+        task->chain = nook_state_swap(next->chain);
+        switch_to(worker, task, next);
+    } else {
+        leave(worker, task, 0);
+    }
+    arrive();
+    nook__take_over(wait);
     return wait->result;
 }
 
-/* --- a task's life on its stack -------------------------------------------------------- */
-
-static void run_ends(nook_task *task)
-{
-    struct nook__at_end *end;
-    while ((end = task->ends) != NULL) {
-        task->ends = end->next;
-        end->fn(end->user);
-        free(end);
-    }
-}
+/* --- a task's life on its stack ------------------------------------------- */
 
 /* Leaves what the task has entered; its own context was never entered. */
 static void leave_context(nook_task *task)
@@ -103,12 +148,25 @@ static void leave_context(nook_task *task)
             break;
 }
 
+static void run_ends(nook_task *task)
+{
+    struct nook__at_end *end;
+    while ((end = task->ends) != NULL) {
+        task->ends = end->next;
+        leave_context(task);
+        end->fn(end->user);
+        free(end);
+    }
+    leave_context(task);
+}
+
 static void live(nook_task *task)
 {
+    nook__take_over(task); /* from who spawned it */
     task->result = task->fn(task->arg);
     task->ending = 1;
     run_ends(task);
-    leave_context(task);
+    nook__hand_over(task);
 }
 
 NOOK__UNINSTRUMENTED static void entry(void *arg)
@@ -120,7 +178,7 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
     leave(nook__here(), task, 1);
 }
 
-/* --- a worker's step ---------------------------------------------------------------------- */
+/* --- a worker's step ------------------------------------------------------ */
 
 static int start(nook_task *task)
 {
@@ -129,6 +187,7 @@ static int start(nook_task *task)
         return rc;
     char *top = nook__stack_top(&task->stack);
     nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
+    nook__fiber_name(&task->fiber, task->name);
     rc = nook__switch_prepare(&task->sw, task->stack.low, (size_t)(top - task->stack.low),
                               entry, task);
     if (rc != 0) {
@@ -139,7 +198,8 @@ static int start(nook_task *task)
     return 0;
 }
 
-static void carry(struct nook__worker *worker, nook_task *task)
+/* Returns who came back: tasks switch to each other meanwhile. */
+static nook_task *carry(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     nook_context *own = nook_state_swap(task->chain);
@@ -149,29 +209,50 @@ static void carry(struct nook__worker *worker, nook_task *task)
     if (run->save_errno)
         *errno_address() = task->saved_errno;
     resume(worker, task);
+    task = worker->current;
     if (run->save_errno)
         task->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
         run->hooks.out(task, run->hooks.user);
     worker->current = NULL;
     task->chain = nook_state_swap(own);
+    return task;
+}
+
+/* A request that came before the wait: it ends the wait, or goes on to who is waited for. */
+static void begin_cancelled(nook_task *task, struct nook__wait *wait)
+{
+    int closing = task->run->closing;
+    task->must_cancel = 0;
+    if (!closing && wait->next != NULL && wait->begin(wait, task)) {
+        task->wait = wait;
+        nook__pass_on(task);
+        return;
+    }
+    wait->result = NOOK_ECANCELED;
+    task->told = 1;
+    nook__hand_over(wait);
+    nook__ready(task->run, &task->event);
 }
 
 /* The stack has been left: from here on the task may be woken. */
 static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait)
 {
     struct nook__run *run = worker->run;
-    pthread_mutex_lock(&run->lock);
-    if (wait->undo != NULL && (task->must_cancel || run->closing)) {
-        task->must_cancel = 0;
-        wait->result = NOOK_ECANCELED;
-        nook__ready(run, &task->event);
-    } else if (wait->begin(wait, task)) {
-        task->wait = wait;
-    } else {
-        nook__ready(run, &task->event);
+    if (wait->begin == NULL && run->schedule == NULL &&
+        !atomic_load_explicit(&task->must_cancel, memory_order_relaxed) &&
+        !atomic_load_explicit(&run->closing, memory_order_relaxed)) {
+        nook__enqueue(worker, &task->event);
+        return;
     }
-    pthread_mutex_unlock(&run->lock);
+    nook__lock(run);
+    if (wait->undo != NULL && (task->must_cancel || run->closing))
+        begin_cancelled(task, wait);
+    else if (wait->begin != NULL && wait->begin(wait, task))
+        task->wait = wait;
+    else
+        nook__ready(run, &task->event);
+    nook__unlock(run);
 }
 
 static void wake_joiners(nook_task *task)
@@ -189,6 +270,7 @@ static void wake_joiners(nook_task *task)
 static void finish(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
+    nook__take_over(task);
     nook_context *context = nook__task_take_context(task);
     if (task->started) {
         nook__fiber_free(&task->fiber);
@@ -203,22 +285,22 @@ static void finish(struct nook__worker *worker, nook_task *task)
     nook_context_unref(context);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);
     nook__handles_done(task);
     if (task == run->main)
         nook__run_close(run);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     nook_task_unref(task);
 }
 
 static int unwanted(nook_task *task)
 {
-    pthread_mutex_lock(&task->run->lock);
+    nook__lock(task->run);
     int unwanted = task->must_cancel || task->run->closing;
-    pthread_mutex_unlock(&task->run->lock);
+    nook__unlock(task->run);
     return unwanted;
 }
 
@@ -233,9 +315,8 @@ static void run_task(struct nook__worker *worker, nook_task *task)
             return;
         }
     }
-    task->event.worker = worker->index;
     worker->parking = NULL;
-    carry(worker, task);
+    task = carry(worker, task);
     wait = worker->parking;
     if (wait != NULL)
         commit(worker, task, wait);
@@ -251,11 +332,12 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
 }
 
-/* --- waking ------------------------------------------------------------------------------ */
+/* --- waking --------------------------------------------------------------- */
 
 void nook__wake(nook_task *task, int result)
 {
     task->wait->result = result;
+    nook__hand_over(task->wait);
     task->wait = NULL;
     nook__ready(task->run, &task->event);
 }
@@ -265,18 +347,11 @@ void nook__interrupt(nook_task *task)
     if (task->wait == NULL || task->wait->undo == NULL)
         return;
     task->wait->undo(task->wait, task);
+    task->told = 1;
     nook__wake(task, NOOK_ECANCELED);
 }
 
-/* --- yield, sleep, migrate
- * -------------------------------------------------------------------- */
-
-static int never_waits(struct nook__wait *wait, nook_task *task)
-{
-    (void)wait;
-    (void)task;
-    return 0;
-}
+/* --- yield, sleep, migrate ------------------------------------------------ */
 
 static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 {
@@ -286,7 +361,7 @@ static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 
 int nook_yield(void)
 {
-    struct nook__wait wait = {.begin = never_waits, .undo = nothing_to_undo};
+    struct nook__wait wait = {.undo = nothing_to_undo};
     return nook__park(&wait);
 }
 
@@ -306,11 +381,8 @@ static void wake_sleeper(struct nook__run *run, struct nook__timer *timer)
 static int begin_sleep(struct nook__wait *wait, nook_task *task)
 {
     struct sleeper *sleeper = NOOK__CONTAINER(wait, struct sleeper, wait);
-    uint64_t now = nook__clock(task->run);
     sleeper->task = task;
-    wait->result = nook__timer_add(task->run, &sleeper->timer,
-                                   sleeper->ns > UINT64_MAX - 1 - now ? UINT64_MAX - 1
-                                                                      : now + sleeper->ns);
+    wait->result = nook__timer_add(task->run, &sleeper->timer, sleeper->ns);
     return wait->result == 0;
 }
 
@@ -332,8 +404,13 @@ struct move {
     unsigned worker;
 };
 
+/* Somebody may have come to share its context since it asked. */
 static int begin_move(struct nook__wait *wait, nook_task *task)
 {
+    if (!task->migrate) {
+        wait->result = NOOK_ENOTSUP;
+        return 0;
+    }
     task->event.worker = NOOK__CONTAINER(wait, struct move, wait)->worker;
     task->moved = 1;
     return 0;

@@ -2,14 +2,16 @@
 /*
  * Waiting for descriptors, with epoll, level-triggered.
  *
- * Invariant: a descriptor is armed for exactly those directions that have a user.
- * A task is one user for one wake; a handle stays until it is cancelled. While a
- * handle's callback is queued the descriptor would report again and again, so a
- * queued handle is simply not queued twice.
+ * Invariant: a descriptor is armed for exactly those directions that have a user
+ * and are not mute. A task is one user for one wake; a handle stays until it is
+ * cancelled. While a handle's callback is queued or runs, the descriptor would
+ * report again and again, and whoever polls would turn round for nothing: the
+ * second report makes it mute, and the end of the callback undoes that.
  */
 #include "run.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -53,7 +55,7 @@ void nook__poller_interrupt(struct nook__poller *poller)
         return; /* it is full: the poller is about to wake anyway */
 }
 
-/* --- who waits for what ---------------------------------------------------------------- */
+/* --- who waits for what --------------------------------------------------- */
 
 static int grow(struct nook__poller *poller, int fd)
 {
@@ -83,6 +85,7 @@ static int arm(struct nook__poller *poller, int fd)
     struct nook__fd_entry *entry = &poller->entries[fd];
     unsigned want =
         (used(&entry->reader) ? NOOK_READABLE : 0) | (used(&entry->writer) ? NOOK_WRITABLE : 0);
+    want &= ~entry->mute;
     struct epoll_event event = {.data.fd = fd};
     int op = want == 0 ? EPOLL_CTL_DEL : entry->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     if (want == entry->armed)
@@ -127,6 +130,7 @@ int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook
         return rc;
     }
     count_users(poller, 1);
+    nook__mind_fd(run);
     return 0;
 }
 
@@ -137,12 +141,27 @@ void nook__poller_remove(struct nook__run *run, int fd, unsigned events)
         entry->reader = (struct nook__fd_user){NULL, NULL, NULL};
     if ((events & NOOK_WRITABLE) != 0)
         entry->writer = (struct nook__fd_user){NULL, NULL, NULL};
+    entry->mute &= ~events;
     (void)arm(&run->poller, fd);
     count_users(&run->poller, -1);
 }
 
-/* --- what has happened ----------------------------------------------------------------------
- */
+static void mute(struct nook__run *run, const nook_handle *handle)
+{
+    run->poller.entries[handle->fd].mute |= handle->events;
+    (void)arm(&run->poller, handle->fd);
+}
+
+void nook__poller_unmute(struct nook__run *run, const nook_handle *handle)
+{
+    struct nook__fd_entry *entry = &run->poller.entries[handle->fd];
+    if ((entry->mute & handle->events) == 0)
+        return;
+    entry->mute &= ~handle->events;
+    (void)arm(&run->poller, handle->fd);
+}
+
+/* --- what has happened ---------------------------------------------------- */
 
 struct fd_wait {
     struct nook__wait wait;
@@ -152,7 +171,9 @@ struct fd_wait {
 
 static void tell(struct nook__run *run, int fd, struct nook__fd_user user, unsigned ready)
 {
-    if (user.handle != NULL) {
+    if (user.handle != NULL && (user.handle->event.ready || user.handle->running)) {
+        mute(run, user.handle);
+    } else if (user.handle != NULL) {
         nook__handle_ready(user.handle);
     } else if (user.task != NULL) {
         struct fd_wait *wait = NOOK__CONTAINER(user.task->wait, struct fd_wait, wait);
@@ -182,22 +203,36 @@ static void dispatch(struct nook__run *run, int fd, uint32_t events)
         tell(run, fd, writer, NOOK_WRITABLE);
 }
 
-static int wait_for(struct nook__poller *poller, struct epoll_event *events, int n, int64_t ns)
+/* Kernels before 5.11, some sandboxes and some emulators: whole milliseconds, rounded up. */
+static int wait_coarsely(const struct nook__poller *poller, struct epoll_event *events, int n,
+                         int64_t ns)
 {
+    int64_t ms = ns < 0 ? -1 : ns / 1000000 + (ns % 1000000 != 0);
+    return epoll_wait(poller->epoll, events, n, ms > INT_MAX ? INT_MAX : (int)ms);
+}
+
+static int wait_for(const struct nook__poller *poller, struct epoll_event *events, int n,
+                    int64_t ns)
+{
+    static atomic_int refused;
     struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-    return epoll_pwait2(poller->epoll, events, n, ns < 0 ? NULL : &time, NULL);
+    if (atomic_load_explicit(&refused, memory_order_relaxed))
+        return wait_coarsely(poller, events, n, ns);
+    int found = epoll_pwait2(poller->epoll, events, n, ns < 0 ? NULL : &time, NULL);
+    if (found >= 0 || (errno != ENOSYS && errno != EPERM))
+        return found;
+    atomic_store_explicit(&refused, 1, memory_order_relaxed);
+    return wait_coarsely(poller, events, n, ns);
 }
 
 void nook__poller_wait(struct nook__run *run, int64_t ns)
 {
     struct epoll_event events[64];
     uint64_t count;
-    if (nook__poller_open(&run->poller) != 0)
-        return;
     run->polling = 1;
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     int n = wait_for(&run->poller, events, 64, ns);
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     run->polling = 0;
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd >= 0)

@@ -14,6 +14,7 @@
 void nook__pool_open(struct nook__pool *pool, unsigned limit)
 {
     *pool = (struct nook__pool){.limit = limit};
+    pthread_mutex_init(&pool->lock, NULL);
     nook__list_init(&pool->jobs);
     pthread_cond_init(&pool->work, NULL);
 }
@@ -25,45 +26,58 @@ static int call(void *arg)
     return 0;
 }
 
-static void run_job(struct nook__job *job)
+/* Back on the worker of the task that waits. */
+static void deliver(struct nook__run *run, struct nook__message *message)
 {
+    run->pool.busy--;
+    nook__wake(NOOK__CONTAINER(message, struct nook__job, back)->task, 0);
+}
+
+/* Once it is sent the job is the task's again, and may be gone. */
+static void run_job(struct nook__run *run, struct nook__job *job)
+{
+    nook__take_over(job);
     if (job->context != NULL)
         (void)nook_context_run(job->context, call, job, NULL);
     else
         (void)call(job);
+    nook__hand_over(job);
+    job->back = (struct nook__message){.event.kind = NOOK__MESSAGE, .deliver = deliver};
+    nook__send(&run->workers[job->home], &job->back.event);
 }
 
 static void *serve(void *arg)
 {
     struct nook__run *run = arg;
     struct nook__pool *pool = &run->pool;
-    pthread_mutex_lock(&run->lock);
+    pthread_mutex_lock(&pool->lock);
     for (;;) {
         while (nook__list_empty(&pool->jobs) && !pool->closing) {
             pool->idle++;
-            pthread_cond_wait(&pool->work, &run->lock);
+            pthread_cond_wait(&pool->work, &pool->lock);
             pool->idle--;
         }
         if (nook__list_empty(&pool->jobs))
             break;
         struct nook__job *job = NOOK__CONTAINER(pool->jobs.next, struct nook__job, link);
         nook__list_remove(&job->link);
-        pthread_mutex_unlock(&run->lock);
-        run_job(job);
-        pthread_mutex_lock(&run->lock);
-        pool->busy--;
-        nook__wake(job->task, 0);
-        pthread_cond_broadcast(&run->returned);
+        pool->queued--;
+        pthread_mutex_unlock(&pool->lock);
+        run_job(run, job);
+        pthread_mutex_lock(&pool->lock);
     }
-    pthread_mutex_unlock(&run->lock);
+    pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-/* Under the lock: a thread more, if one is needed and allowed. 0 if somebody will serve. */
+/*
+ * Under the pool's lock: a thread more, if one is needed and allowed. 0 if somebody
+ * will serve. A thread that was called for an earlier job still counts as idle until it runs.
+ */
 static int staff(struct nook__run *run)
 {
     struct nook__pool *pool = &run->pool;
-    if (pool->idle > 0 || pool->n == pool->limit)
+    if (pool->queued < pool->idle || pool->n == pool->limit)
         return 0;
     pthread_t *threads = realloc(pool->threads, (pool->n + 1) * sizeof(*threads));
     if (threads == NULL)
@@ -79,22 +93,31 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
 {
     struct nook__job *job = NOOK__CONTAINER(wait, struct nook__job, wait);
     struct nook__run *run = task->run;
-    wait->result = staff(run);
-    if (wait->result != 0)
+    struct nook__pool *pool = &run->pool;
+    if (run->closing) {
+        wait->result = NOOK_ECANCELED;
         return 0;
+    }
     job->task = task;
-    nook__list_append(&run->pool.jobs, &job->link);
-    run->pool.busy++;
-    pthread_cond_signal(&run->pool.work);
-    return 1;
+    job->home = run->schedule != NULL ? 0 : task->event.worker - 1;
+    pthread_mutex_lock(&pool->lock);
+    wait->result = staff(run);
+    if (wait->result == 0) {
+        run->pool.busy++;
+        nook__list_append(&pool->jobs, &job->link);
+        pool->queued++;
+        pthread_cond_signal(&pool->work);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return wait->result == 0;
 }
 
 static int cancelled_meanwhile(nook_task *task)
 {
-    pthread_mutex_lock(&task->run->lock);
+    nook__lock(task->run);
     int cancelled = task->must_cancel;
     task->must_cancel = 0;
-    pthread_mutex_unlock(&task->run->lock);
+    nook__unlock(task->run);
     return cancelled;
 }
 
@@ -102,7 +125,9 @@ static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int 
 {
     struct nook__job job = {
         .wait = {.begin = begin_job}, .fn = fn, .arg = arg, .context = context};
+    nook__hand_over(&job);
     int rc = nook__park(&job.wait);
+    nook__take_over(&job);
     if (rc != 0)
         return rc;
     if (cancelled_meanwhile(nook_task_current()))
@@ -139,12 +164,13 @@ int nook_run_in_executor(nook_task_fn fn, void *arg, int *result)
 void nook__pool_close(struct nook__run *run)
 {
     struct nook__pool *pool = &run->pool;
-    pthread_mutex_lock(&run->lock);
+    pthread_mutex_lock(&pool->lock);
     pool->closing = 1;
     pthread_cond_broadcast(&pool->work);
-    pthread_mutex_unlock(&run->lock);
+    pthread_mutex_unlock(&pool->lock);
     for (unsigned i = 0; i < pool->n; i++)
         pthread_join(pool->threads[i], NULL);
     pthread_cond_destroy(&pool->work);
+    pthread_mutex_destroy(&pool->lock);
     free(pool->threads);
 }

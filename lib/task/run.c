@@ -13,63 +13,96 @@
 #include <time.h>
 
 enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
+#define STACK_MOST (SIZE_MAX / 4)
 
-/* --- queues ------------------------------------------------------------------------- */
+/* --- queues --------------------------------------------------------------- */
 
-static void signal_any(struct nook__run *run)
+void nook__rouse(struct nook__worker *worker)
 {
-    for (unsigned i = 0; i < run->n_workers; i++) {
-        if (run->workers[i].asleep) {
-            nook__signal(run, &run->workers[i]);
+    worker->run->idle -= (unsigned)worker->idle;
+    worker->idle = 0;
+    nook__call(worker);
+}
+
+static void rouse_any(struct nook__run *run)
+{
+    for (unsigned i = 0; run->idle > 0 && i < run->n_workers; i++) {
+        if (run->workers[i].idle) {
+            nook__rouse(&run->workers[i]);
             return;
         }
     }
 }
 
-void nook__awake(struct nook__worker *worker)
+void nook__mind_timer(struct nook__run *run)
 {
-    worker->run->idle -= (unsigned)worker->asleep;
-    worker->asleep = 0;
+    if (run->watcher != NULL)
+        nook__call(run->watcher);
+    else if (run->poller.users > 0 || run->timers.n > 0)
+        rouse_any(run);
 }
 
-void nook__signal(struct nook__run *run, struct nook__worker *worker)
+void nook__mind_fd(struct nook__run *run)
 {
-    if (!worker->asleep)
+    if (run->watcher == NULL || !run->polling)
+        nook__mind_timer(run);
+}
+
+static void share(struct nook__run *run, struct nook__event *event)
+{
+    event->order = atomic_load_explicit(&run->shares, memory_order_relaxed) + 1;
+    atomic_store_explicit(&run->shares, event->order, memory_order_relaxed);
+    nook__list_append(&run->shared, &event->link);
+    atomic_fetch_add_explicit(&run->n_shared, 1, memory_order_relaxed);
+}
+
+void nook__unshare(struct nook__run *run, struct nook__event *event)
+{
+    if (!event->ready || event->worker != 0)
         return;
-    nook__awake(worker);
-    if (run->poller_worker == worker)
-        nook__poller_interrupt(&run->poller);
-    else
-        pthread_cond_signal(&worker->work);
+    nook__list_remove(&event->link);
+    event->ready = 0;
+    atomic_fetch_sub_explicit(&run->n_shared, 1, memory_order_relaxed);
+}
+
+void nook__take(struct nook__event *event)
+{
+    nook__list_remove(&event->link);
+    atomic_store_explicit(&event->ready, 0, memory_order_relaxed);
+    if (event->kind == NOOK__TASK)
+        atomic_store_explicit(&NOOK__CONTAINER(event, nook_task, event)->told, 0,
+                              memory_order_relaxed);
+}
+
+static void give(struct nook__worker *worker, struct nook__event *event)
+{
+    if (worker == nook__here()) {
+        nook__enqueue(worker, event);
+        return;
+    }
+    worker->run->idle -= (unsigned)worker->idle;
+    worker->idle = 0;
+    nook__send(worker, event);
 }
 
 void nook__ready(struct nook__run *run, struct nook__event *event)
 {
     event->ready = 1;
-    event->order = run->next_order++;
     if (run->schedule != NULL) {
         if (event->worker == 0)
             event->worker = run->next_worker++ % run->n_workers + 1;
         nook__list_append(&run->shared, &event->link);
-    } else if (event->worker == 0) {
-        nook__list_append(&run->shared, &event->link);
-        signal_any(run);
+    } else if (event->worker == 0 && !run->solo) {
+        share(run, event);
+        rouse_any(run);
     } else {
-        struct nook__worker *worker = &run->workers[event->worker - 1];
-        nook__list_append(&worker->queue, &event->link);
-        nook__signal(run, worker);
+        if (event->worker == 0)
+            event->worker = 1;
+        give(&run->workers[event->worker - 1], event);
     }
 }
 
-void nook__unready(struct nook__event *event)
-{
-    if (!event->ready)
-        return;
-    nook__list_remove(&event->link);
-    event->ready = 0;
-}
-
-/* --- time --------------------------------------------------------------------------- */
+/* --- time ----------------------------------------------------------------- */
 
 static uint64_t monotonic(void)
 {
@@ -89,7 +122,7 @@ uint64_t nook_now(void)
     return worker != NULL ? nook__clock(worker->run) : monotonic();
 }
 
-/* --- the end -------------------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 void nook__run_close(struct nook__run *run)
 {
@@ -97,7 +130,7 @@ void nook__run_close(struct nook__run *run)
     for (struct nook__link *link = run->tasks.next, *next; link != &run->tasks; link = next) {
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
         next = link->next;
-        if (task->wait == NULL)
+        if (task->wait == NULL || task->wait->undo == NULL)
             task->must_cancel = 1;
         nook__interrupt(task);
     }
@@ -116,7 +149,7 @@ int nook__settle(struct nook__run *run)
     return 1;
 }
 
-/* --- stacks ---------------------------------------------------------------------------- */
+/* --- stacks --------------------------------------------------------------- */
 
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
 {
@@ -126,7 +159,7 @@ int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **ou
         size = run->stack_size;
     if (size != 0 && size < STACK_LEAST)
         return NOOK_EINVAL;
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     for (sizes = *run->sizes; sizes != NULL && sizes->size != size; sizes = sizes->next)
         continue;
     if (sizes == NULL && (sizes = calloc(1, sizeof(*sizes))) == NULL) {
@@ -143,7 +176,7 @@ int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **ou
     }
     if (rc == 0)
         *out = sizes->stacks;
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     return rc;
 }
 
@@ -157,7 +190,7 @@ void nook__sizes_free(struct nook__sizes **sizes)
     }
 }
 
-/* --- workers ----------------------------------------------------------------------------- */
+/* --- workers -------------------------------------------------------------- */
 
 static const char *describe(void)
 {
@@ -188,11 +221,11 @@ static void *worker_thread(void *arg)
 
 static void stop_threads(struct nook__run *run, unsigned started)
 {
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     run->finished = 1;
     for (unsigned i = 0; i < run->real_workers; i++)
-        nook__signal(run, &run->workers[i]);
-    pthread_mutex_unlock(&run->lock);
+        nook__rouse(&run->workers[i]);
+    nook__unlock(run);
     for (unsigned i = 1; i < started; i++)
         pthread_join(run->workers[i].thread, NULL);
 }
@@ -209,7 +242,7 @@ static int start_threads(struct nook__run *run)
     return 0;
 }
 
-/* --- a run -------------------------------------------------------------------------------- */
+/* --- a run ---------------------------------------------------------------- */
 
 static int open_run(struct nook__run *run, const nook_run_options *options)
 {
@@ -218,13 +251,14 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     run->workers = calloc(run->real_workers, sizeof(*run->workers));
     if (run->workers == NULL)
         return NOOK_ENOMEM;
+    run->solo = run->real_workers == 1;
+    run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno;
     run->migrate = options->migrate;
     run->save_errno = options->save_errno;
     run->stack_size = options->stack_size;
     if (options->hooks != NULL)
         run->hooks = *options->hooks;
     pthread_mutex_init(&run->lock, NULL);
-    pthread_cond_init(&run->returned, NULL);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
     nook__list_init(&run->shared);
@@ -234,7 +268,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->workers[i].index = i + 1;
         run->workers[i].run = run;
         nook__list_init(&run->workers[i].queue);
-        pthread_cond_init(&run->workers[i].work, NULL);
+        nook__inbox_open(&run->workers[i].inbox);
     }
     return 0;
 }
@@ -243,13 +277,14 @@ static void close_run(struct nook__run *run)
 {
     nook__here_set(&run->workers[0]); /* what the handles hold may use the room */
     nook__handles_drop(run);
+    for (unsigned i = 0; i < run->real_workers; i++)
+        nook__queue_drop(&run->workers[i]);
     nook__here_set(NULL);
     nook__pool_close(run);
     nook__poller_close(&run->poller);
     free(run->timers.heap);
     for (unsigned i = 0; i < run->real_workers; i++)
-        pthread_cond_destroy(&run->workers[i].work);
-    pthread_cond_destroy(&run->returned);
+        nook__inbox_close(&run->workers[i].inbox);
     pthread_mutex_destroy(&run->lock);
     free(run->workers);
 }
@@ -260,6 +295,16 @@ static int start_main(struct nook__run *run, nook_task_fn main, void *arg, const
     return nook__task_new(run, &run->main, main, arg, &options);
 }
 
+/* What came of main. Where no stack was left for it, it did not run. */
+static int outcome(const struct nook__run *run, int *result)
+{
+    if (!run->main->started)
+        return run->main->result;
+    if (result != NULL)
+        *result = run->main->result;
+    return run->deadlocked ? NOOK_EDEADLK : 0;
+}
+
 static int drive(struct nook__run *run, nook_task_fn main, void *arg,
                  const nook_run_options *options, int *result)
 {
@@ -267,41 +312,47 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
     if (rc != 0)
         return rc;
     rc = start_threads(run);
-    if (rc != 0)
-        run->closing = 1; /* main will not start */
-    run->finished = 0;
+    if (rc != 0) { /* main will not start; this worker is the only one left */
+        run->closing = 1;
+        run->finished = 0;
+        run->n_workers = 1;
+        run->idle = 0;
+    }
     work(&run->workers[0]);
     if (rc == 0) {
         stop_threads(run, run->real_workers);
-        rc = run->deadlocked ? NOOK_EDEADLK : 0;
-        if (result != NULL)
-            *result = run->main->result;
+        rc = outcome(run, result);
     }
-    nook_task_unref(run->main);
     return rc;
 }
 
-static int check(nook_task_fn main, const nook_run_options *options)
+int nook__run_check(nook_task_fn main, const nook_run_options *options)
 {
-    if (main == NULL || options->workers > WORKERS_MOST ||
-        (options->stack_size != 0 && options->stack_size < STACK_LEAST))
+    if (main == NULL)
+        return NOOK_EINVAL;
+    if (options != NULL &&
+        (options->workers > WORKERS_MOST || options->stack_size > STACK_MOST ||
+         (options->stack_size != 0 && options->stack_size < STACK_LEAST)))
         return NOOK_EINVAL;
     return nook__here() != NULL ? NOOK_EBUSY : 0;
 }
 
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
-                   void *arg, const nook_run_options *options, int *result)
+                   void *arg, const nook_run_options *options, int *result, int *began)
 {
     static const nook_run_options defaults;
     struct nook__run run = {.schedule = schedule, .sizes = sizes};
     if (options == NULL)
         options = &defaults;
-    int rc = check(main, options);
-    if (rc == 0)
-        rc = open_run(&run, options);
+    int rc = open_run(&run, options);
     if (rc != 0)
         return rc;
-    rc = drive(&run, main, arg, options, result);
+    if (schedule == NULL) /* now, so that nobody has to do without it later */
+        rc = nook__poller_open(&run.poller);
+    if (rc == 0)
+        rc = drive(&run, main, arg, options, result);
+    *began = run.main != NULL && run.main->started;
+    nook_task_unref(run.main);
     close_run(&run);
     return rc;
 }
@@ -310,10 +361,13 @@ int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int 
 {
     struct nook__sizes *sizes = NULL;
     struct nook__overflow_thread overflow = {NULL, 0};
+    int began, rc = nook__run_check(main, options);
+    if (rc != 0)
+        return rc;
     int installed = nook__overflow_install(describe) == 0;
     if (installed)
         (void)nook__overflow_thread_enter(&overflow);
-    int rc = nook__run_with(NULL, &sizes, main, arg, options, result);
+    rc = nook__run_with(NULL, &sizes, main, arg, options, result, &began);
     if (installed) {
         nook__overflow_thread_leave(&overflow);
         nook__overflow_uninstall();

@@ -3,10 +3,16 @@
  * What the modules of this room share.
  *
  * A run has workers, and everything else that tasks wait for. One lock, the
- * run's, guards all of it but what only a task itself touches. It is never held
- * over a switch or a callback. A task parks by leaving its stack first; the
- * worker then registers the wait under the lock. So nobody can wake a task that
- * still runs, and nobody resumes a stack that has not been left.
+ * run's, guards all of it but what only a task itself or one worker touches. It is
+ * never held over a switch or a callback. A run with one worker has no use for it
+ * and does not take it: other threads reach a run through inboxes alone.
+ *
+ * A worker's queue is its own: tasks that yield to each other there take no lock
+ * and read no clock. What another thread has for it comes into its inbox.
+ *
+ * A task parks by leaving its stack first. Whoever runs next on that worker, a
+ * task or the worker itself, then registers the wait. So nobody can wake a task
+ * that still runs, and nobody resumes a stack that has not been left.
  *
  * A run is driven for real (real.c), or by choices (schedule.c). They differ in
  * how they find the next event and what the clock says, and in nothing else.
@@ -27,7 +33,7 @@
 struct nook__run;
 struct nook__worker;
 
-/* --- lists ------------------------------------------------------------------ */
+/* --- lists ---------------------------------------------------------------- */
 
 struct nook__link {
     struct nook__link *prev, *next;
@@ -62,17 +68,52 @@ static inline void nook__list_remove(struct nook__link *link)
 #define NOOK__CONTAINER(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
-/* --- events: what a worker can do next --------------------------------------- */
+/* --- events: what a worker can do next ------------------------------------ */
 
-enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK };
+enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE };
 
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
     enum nook__event_kind kind;
-    unsigned worker; /* whose it is, from 1; 0: any worker's */
-    int ready;
-    uint64_t order; /* of becoming ready */
+    unsigned worker; /* whose it is, from 1; 0: any worker's; changed under the lock */
+    atomic_int ready;
+    uint64_t order; /* after how many that were shared it became ready */
 };
+
+/* What another thread wants done on a worker: deliver runs there, under the run's lock. */
+struct nook__message {
+    struct nook__event event;
+    void (*deliver)(struct nook__run *run, struct nook__message *message);
+};
+
+/* --- inboxes ------------------------------------------------------------------- */
+
+/*
+ * Where a worker sleeps, and what others have for it. Its lock is the last one
+ * that anybody takes. `full` is a hint that needs no lock.
+ */
+struct nook__inbox {
+    pthread_mutex_t lock;
+    pthread_cond_t came;
+    struct nook__link events;
+    atomic_int full;
+    int called; /* to look round, though nothing may have come */
+    enum { NOOK__AWAKE, NOOK__DOZING, NOOK__POLLING } state;
+};
+
+void nook__inbox_open(struct nook__inbox *inbox);
+void nook__inbox_close(struct nook__inbox *inbox);
+/* Any thread, as long as the run cannot end meanwhile. */
+void nook__send(struct nook__worker *to, struct nook__event *event);
+void nook__call(struct nook__worker *to);
+/* By the worker. What has come goes into its queue, or is delivered. */
+void nook__receive(struct nook__worker *worker);
+/* By the worker: sleeps until something comes, it is called, or that time; UINT64_MAX: never.
+ */
+void nook__doze(struct nook__worker *worker, uint64_t until);
+/* By the worker, round a sleep in the poller. 0: something came before, do not sleep. */
+int nook__poll_begin(struct nook__worker *worker);
+void nook__poll_end(struct nook__worker *worker);
 
 /* --- timers --------------------------------------------------------------------- */
 
@@ -89,26 +130,28 @@ struct nook__timers {
     uint64_t number;
 };
 
-int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t when);
+/* Due `ns` from now, for ever at most. NOOK_ENOMEM. Under the lock. */
+int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t ns);
 void nook__timer_remove(struct nook__run *run, struct nook__timer *timer);
 /* Fires what is due at `now`. */
 void nook__timers_fire(struct nook__run *run, uint64_t now);
 /* When the first is due; UINT64_MAX: never. */
 uint64_t nook__timers_next(const struct nook__run *run);
 
-/* --- waits -------------------------------------------------------------------------- */
+/* --- waits ---------------------------------------------------------------- */
 
 /*
  * Why a task is parked. It lives on the task's stack. All members are called by
  * a worker under the run's lock.
  */
 struct nook__wait {
-    /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`. */
+    /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`. NULL: a yield. */
     int (*begin)(struct nook__wait *wait, nook_task *task);
     /* Takes the registration back. NULL: the wait cannot be interrupted. */
     void (*undo)(struct nook__wait *wait, nook_task *task);
-    /* A cancel goes on to what is waited for. NULL: it ends the wait. */
-    void (*forward)(struct nook__wait *wait);
+    /* A cancel goes on to who is waited for: the next of them, or NULL; `again`
+     * begins with the first. NULL: it ends the wait. */
+    nook_task *(*next)(struct nook__wait *wait, int again);
     int result;
 };
 
@@ -118,9 +161,12 @@ int nook__park(struct nook__wait *wait);
 void nook__wake(nook_task *task, int result);
 /* Ends any wait that can be interrupted, without asking what is waited for. */
 void nook__interrupt(nook_task *task);
-void nook__cancel_locked(nook_task *task);
+/* A cancel of a task goes on to whom it waits for. */
+void nook__pass_on(nook_task *task);
+/* 1: it is of another run, and has not ended. Any thread. */
+int nook__task_foreign(const nook_task *task);
 
-/* --- tasks -------------------------------------------------------------------------- */
+/* --- tasks ---------------------------------------------------------------- */
 
 /* Somebody who waits for the end of a task; `left` counts those still to end. */
 struct nook__joiner {
@@ -146,7 +192,8 @@ struct nook_task {
     struct nook__run *run;
     int result;
     atomic_int done;
-    int started, migrate, ending;
+    int started, ending;
+    atomic_int migrate;    /* written under the lock */
     int moved;             /* it said where it resumes */
     nook_context *context; /* under the context lock of task.c */
     nook_context *chain;   /* while it does not run */
@@ -155,9 +202,12 @@ struct nook_task {
     struct nook__stack stack;
     struct nook__stacks *stacks;
     struct nook__wait *wait;
-    unsigned requests; /* of cancellation, not taken back */
-    int must_cancel;   /* one of them is still to be delivered */
-    int passing;       /* a cancel goes through here: a circle ends */
+    unsigned requests;      /* of cancellation, not taken back */
+    atomic_int must_cancel; /* one of them is still to be delivered */
+    atomic_int told;        /* one was delivered, and it has not run since */
+    int passing;            /* a cancel goes through here, and came from `passed_by` */
+    int passed_on;
+    nook_task *passed_by;
     struct nook__link joiners, on_done;
     struct nook__at_end *ends;
     nook_deadline *deadline;
@@ -167,14 +217,14 @@ struct nook_task {
 /* Hands over the task's reference to its context: nobody can ask for it any more. */
 nook_context *nook__task_take_context(nook_task *task);
 
-/* --- handles ------------------------------------------------------------------------ */
+/* --- handles -------------------------------------------------------------- */
 
 struct nook_handle {
     struct nook__event event;
     struct nook__link all;
     struct nook__link on_done; /* in a task's list */
     atomic_uint refs;
-    struct nook__run *run; /* NULL once it is over */
+    _Atomic(struct nook__run *) run; /* NULL once it is over */
     struct nook__timer timer;
     nook_callback_fn fn;
     void *arg;
@@ -189,10 +239,12 @@ void nook__handle_run(nook_handle *handle);
 /* Makes it ready, unless it is over. Under the lock. */
 void nook__handle_ready(nook_handle *handle);
 void nook__handles_drop(struct nook__run *run);
+/* Gives up the callbacks that were ready when the run ended. */
+void nook__queue_drop(struct nook__worker *worker);
 /* Under the lock: what was registered with a task becomes ready. */
 void nook__handles_done(nook_task *task);
 
-/* --- descriptors -------------------------------------------------------------------- */
+/* --- descriptors ---------------------------------------------------------- */
 
 struct nook__fd_user {
     nook_task *task; /* one of the two */
@@ -204,7 +256,7 @@ struct nook__poller {
     int epoll, wakeup;
     struct nook__fd_entry {
         struct nook__fd_user reader, writer;
-        unsigned armed;
+        unsigned armed, mute;
     } * entries;
     size_t room, users;
 };
@@ -213,16 +265,21 @@ int nook__poller_open(struct nook__poller *poller);
 void nook__poller_close(struct nook__poller *poller);
 int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook__fd_user user);
 void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
-/* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready. */
+/* The handle's callback is over: its descriptor may report again. */
+void nook__poller_unmute(struct nook__run *run, const nook_handle *handle);
+/* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready.
+ * The poller is open. */
 void nook__poller_wait(struct nook__run *run, int64_t ns);
 void nook__poller_interrupt(struct nook__poller *poller);
 
-/* --- jobs on other threads ------------------------------------------------------------ */
+/* --- jobs on other threads ------------------------------------------------ */
 
 struct nook__job {
     struct nook__wait wait;
     struct nook__link link;
+    struct nook__message back;
     nook_task *task;
+    unsigned home; /* whose inbox it comes back to */
     nook_task_fn fn;
     void *arg;
     nook_context *context; /* NULL: the thread's own */
@@ -230,18 +287,19 @@ struct nook__job {
 };
 
 struct nook__pool {
+    pthread_mutex_t lock; /* of all but `busy` */
     struct nook__link jobs;
     pthread_cond_t work;
     pthread_t *threads;
-    unsigned n, idle, limit;
-    unsigned busy; /* jobs queued or running */
+    unsigned n, idle, queued, limit;
     int closing;
+    unsigned busy; /* jobs queued, running, or not yet delivered; the run's */
 };
 
 void nook__pool_open(struct nook__pool *pool, unsigned limit);
 void nook__pool_close(struct nook__run *run);
 
-/* --- runs ----------------------------------------------------------------------------- */
+/* --- runs ----------------------------------------------------------------- */
 
 struct nook__sizes {
     struct nook__sizes *next;
@@ -254,17 +312,21 @@ struct nook__worker {
     struct nook__run *run;
     nook_task *current;
     struct nook__wait *parking; /* why the current task leaves */
+    nook_task *left;            /* who parked for the one that runs now, not yet registered */
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__link queue;
+    unsigned budget; /* switches until it looks round */
+    int idle;        /* it sleeps and was not called; the run's */
+    struct nook__inbox inbox;
     pthread_t thread;
-    pthread_cond_t work;
-    int asleep;
     struct nook__overflow_thread overflow;
 };
 
 struct nook__run {
     pthread_mutex_t lock;
+    int solo;   /* one worker: nobody takes the lock */
+    int direct; /* tasks may switch to each other without the worker */
     struct nook__worker *workers;
     unsigned n_workers;
     unsigned real_workers; /* threads; 1 in a schedule */
@@ -274,32 +336,60 @@ struct nook__run {
     struct nook__sizes **sizes;
     struct nook__link tasks, handles;
     struct nook__link shared; /* events that any worker may take */
+    atomic_uint n_shared;
+    _Atomic uint64_t shares; /* so far; counted under the lock */
     struct nook__timers timers;
     struct nook__poller poller;
     struct nook__pool pool;
-    uint64_t n_spawned, next_order;
+    uint64_t n_spawned;
     nook_task *main;
-    atomic_int closing; /* main has ended: parks answer NOOK_ECANCELED */
-    int finished;       /* nothing is left */
+    atomic_int closing;  /* main has ended: parks answer NOOK_ECANCELED */
+    atomic_int finished; /* nothing is left */
     int deadlocked;
-    unsigned idle; /* workers that sleep and were not called */
-    int polling;   /* a worker waits in the poller */
-    struct nook__worker *poller_worker;
+    unsigned idle;                /* workers that sleep and were not called */
+    int polling;                  /* a worker is in the poller */
+    struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
     nook_schedule *schedule;
-    uint64_t now;            /* of a schedule */
-    unsigned next_worker;    /* of a schedule: where the next new task goes */
-    pthread_cond_t returned; /* a job is back */
+    uint64_t now;         /* of a schedule */
+    unsigned next_worker; /* of a schedule: where the next new task goes */
+    unsigned outside;     /* of a schedule: descriptors' callbacks in a row */
 };
+
+static inline void nook__lock(struct nook__run *run)
+{
+    if (!run->solo)
+        pthread_mutex_lock(&run->lock);
+}
+
+static inline void nook__unlock(struct nook__run *run)
+{
+    if (!run->solo)
+        pthread_mutex_unlock(&run->lock);
+}
 
 /* The worker that runs here; NULL on other threads. Never kept over a switch. */
 struct nook__worker *nook__here(void);
 void nook__here_set(struct nook__worker *worker);
 
+/* By the worker: at the end of its own queue. */
+static inline void nook__enqueue(struct nook__worker *worker, struct nook__event *event)
+{
+    atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
+    event->order = atomic_load_explicit(&worker->run->shares, memory_order_relaxed);
+    nook__list_append(&worker->queue, &event->link);
+}
+
 /* Under the lock. */
 void nook__ready(struct nook__run *run, struct nook__event *event);
-void nook__unready(struct nook__event *event);
-void nook__signal(struct nook__run *run, struct nook__worker *worker);
-void nook__awake(struct nook__worker *worker);
+/* By whoever has the queue: takes it out, to run it. */
+void nook__take(struct nook__event *event);
+/* Takes it out of the queue that any worker may take from, if it is there. */
+void nook__unshare(struct nook__run *run, struct nook__event *event);
+/* There is a new first timer, or a new descriptor: somebody asleep must mind it. */
+void nook__mind_timer(struct nook__run *run);
+void nook__mind_fd(struct nook__run *run);
+/* Takes it out of the idle, and wakes it. */
+void nook__rouse(struct nook__worker *worker);
 uint64_t nook__clock(const struct nook__run *run);
 
 /* Runs one event on this worker. No lock held. */
@@ -308,12 +398,22 @@ void nook__step(struct nook__worker *worker, struct nook__event *event);
  * finished. */
 int nook__settle(struct nook__run *run);
 
+/* What a run says of its arguments before it does anything. */
+int nook__run_check(nook_task_fn main, const nook_run_options *options);
+/* *began: main has been on its stack. */
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
-                   void *arg, const nook_run_options *options, int *result);
+                   void *arg, const nook_run_options *options, int *result, int *began);
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
 void nook__sizes_free(struct nook__sizes **sizes);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                    const nook_task_options *options);
+
+/*
+ * Under the lock: the worker of those who use this context object already, who
+ * from now on stay there; `fallback` where nobody does [D3].
+ */
+unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback);
+unsigned nook__handles_home(const struct nook__run *run, const nook_context *context);
 
 /* Main has ended: everybody else is asked to stop. Under the lock. */
 void nook__run_close(struct nook__run *run);

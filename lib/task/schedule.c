@@ -5,7 +5,9 @@
  *
  * Invariant: `path` holds the choices of the run, each with the number of its
  * alternatives. An enumeration repeats the longest part of the path that still
- * has an alternative after it, takes that, and goes on with zeroes.
+ * has an alternative after it, takes that, and goes on with zeroes. A run that
+ * did not come to its end for want of memory leaves what was laid down before it,
+ * and the next one takes its place.
  */
 #include "run.h"
 
@@ -18,18 +20,20 @@ struct choice {
 
 struct nook_schedule {
     nook_choose choose;
-    uint64_t random;
+    uint64_t random, random_before; /* the run */
+    char *replay;
     struct choice *path;
     size_t n, room; /* choices made in this run */
     size_t given;   /* of them, how many were laid down before it */
-    int exhausted, mismatch, failed;
+    int exhausted, mismatch;
+    int failed; /* a choice was not recorded or spelt, or the run did not begin */
     char *text;
     size_t text_room;
     uint64_t runs;
     struct nook__sizes *sizes;
 };
 
-/* --- choices -------------------------------------------------------------------------- */
+/* --- choices -------------------------------------------------------------- */
 
 static int record(nook_schedule *schedule, unsigned taken, unsigned of)
 {
@@ -72,6 +76,8 @@ unsigned nook__choose(nook_schedule *schedule, unsigned of)
     unsigned taken = 0;
     if (of <= 1)
         return 0;
+    if (schedule->failed)
+        return 0;
     if (schedule->n < schedule->given)
         return follow(schedule, of);
     if (schedule->choose == NOOK_CHOOSE_REPLAY)
@@ -96,7 +102,7 @@ static int advance(nook_schedule *schedule)
     return 1;
 }
 
-/* --- strings ------------------------------------------------------------------------------ */
+/* --- strings -------------------------------------------------------------- */
 
 /* A choice is a digit of base 36; z means 35 and what the next digit says. */
 static const char digits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -125,9 +131,11 @@ static int spell(nook_schedule *schedule)
     return 0;
 }
 
-static int parse(nook_schedule *schedule, const char *text)
+static int parse(nook_schedule *schedule)
 {
+    const char *text = schedule->replay;
     unsigned taken = 0;
+    schedule->n = 0;
     for (; *text != '\0'; text++) {
         const char *digit = strchr(digits, *text);
         if (digit == NULL || taken > 1000000)
@@ -148,8 +156,7 @@ const char *nook_schedule_string(const nook_schedule *schedule)
     return schedule != NULL && schedule->text != NULL ? schedule->text : "";
 }
 
-/* --- the loop --------------------------------------------------------------------------------
- */
+/* --- the loop ------------------------------------------------------------- */
 
 static unsigned count(const struct nook__link *queue)
 {
@@ -180,50 +187,75 @@ static struct nook__event *choose(struct nook__run *run)
     while (taken-- > 0)
         link = link->next;
     struct nook__event *event = NOOK__CONTAINER(link, struct nook__event, link);
-    nook__unready(event);
+    nook__take(event);
     event->worker = place(run, event);
     return event;
+}
+
+static void jump(struct nook__run *run)
+{
+    run->now = nook__timers_next(run);
+    nook__timers_fire(run, run->now);
 }
 
 /* Nothing is ready: lets time pass, or waits for the world outside. */
 static void pass_time(struct nook__run *run)
 {
-    uint64_t next = nook__timers_next(run);
     if (nook__settle(run))
         return;
-    if (next == UINT64_MAX) {
+    if (run->timers.n > 0)
+        jump(run);
+    else
         nook__poller_wait(run, -1);
-        return;
+}
+
+static void wait_for_jobs(struct nook__worker *worker)
+{
+    while (worker->run->pool.busy > 0) {
+        nook__doze(worker, UINT64_MAX);
+        nook__receive(worker);
     }
-    run->now = next;
-    nook__timers_fire(run, next);
+}
+
+/* A descriptor that is always ready would stop the clock: so much takes no time, no more. */
+enum { OUTSIDE_MOST = 256 };
+
+static void count_outside(struct nook__run *run, const struct nook__event *event)
+{
+    int outside = event->kind == NOOK__CALLBACK &&
+                  NOOK__CONTAINER(event, const nook_handle, event)->fd >= 0;
+    run->outside = outside ? run->outside + 1 : 0;
+    if (run->outside < OUTSIDE_MOST || run->timers.n == 0)
+        return;
+    run->outside = 0;
+    jump(run);
+}
+
+static void do_next(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    struct nook__event *event = choose(run);
+    count_outside(run, event);
+    worker->index = event->worker;
+    nook__step(worker, event);
 }
 
 void nook__schedule_loop(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    pthread_mutex_lock(&run->lock);
     while (!run->finished) {
-        while (run->pool.busy >
-               0) /* jobs end before the next choice, or nobody could repeat it */
-            pthread_cond_wait(&run->returned, &run->lock);
-        if (run->poller.users > 0)
+        wait_for_jobs(worker); /* before the next choice, or nobody could repeat it */
+        if (run->poller.users > 0 && !nook__list_empty(&run->tasks))
             nook__poller_wait(run, 0);
-        if (nook__list_empty(&run->shared)) {
+        nook__timers_fire(run, run->now); /* what was due when it was set */
+        if (nook__list_empty(&run->shared))
             pass_time(run);
-            continue;
-        }
-        struct nook__event *event = choose(run);
-        worker->index = event->worker;
-        pthread_mutex_unlock(&run->lock);
-        nook__step(worker, event);
-        pthread_mutex_lock(&run->lock);
+        else
+            do_next(worker);
     }
-    pthread_mutex_unlock(&run->lock);
 }
 
-/* --- public
- * ------------------------------------------------------------------------------------ */
+/* --- public --------------------------------------------------------------- */
 
 int nook_schedule_new(nook_schedule **out, const nook_schedule_options *options)
 {
@@ -238,7 +270,11 @@ int nook_schedule_new(nook_schedule **out, const nook_schedule_options *options)
         return NOOK_ENOMEM;
     schedule->choose = options->choose;
     schedule->random = options->seed;
-    int rc = options->choose == NOOK_CHOOSE_REPLAY ? parse(schedule, options->replay) : 0;
+    int rc = 0;
+    if (options->choose == NOOK_CHOOSE_REPLAY) {
+        schedule->replay = strdup(options->replay);
+        rc = schedule->replay != NULL ? parse(schedule) : NOOK_ENOMEM;
+    }
     if (rc != 0) {
         nook_schedule_free(schedule);
         return rc;
@@ -253,6 +289,7 @@ void nook_schedule_free(nook_schedule *schedule)
         return;
     nook__sizes_free(&schedule->sizes);
     free(schedule->path);
+    free(schedule->replay);
     free(schedule->text);
     free(schedule);
 }
@@ -265,31 +302,49 @@ uint64_t nook_schedule_runs(const nook_schedule *schedule)
 /* The choices that the next run is to follow. */
 static int prepare(nook_schedule *schedule)
 {
-    if (schedule->choose == NOOK_CHOOSE_ENUMERATE && schedule->runs > 0 && !advance(schedule))
+    int again = schedule->failed;
+    if (again)
+        schedule->random = schedule->random_before;
+    else if (schedule->choose == NOOK_CHOOSE_ENUMERATE && schedule->runs > 0 &&
+             !advance(schedule))
         schedule->exhausted = 1;
     if (schedule->exhausted)
         return NOOK_EEND;
+    if (schedule->choose == NOOK_CHOOSE_REPLAY && parse(schedule) != 0)
+        return NOOK_ENOMEM; /* it was a schedule string before */
+    schedule->random_before = schedule->random;
     schedule->n = 0;
     schedule->mismatch = schedule->failed = 0;
     schedule->runs++;
     return 0;
 }
 
+/* What the run says of the choices, where nothing else was wrong. */
+static int judge(const nook_schedule *schedule)
+{
+    if (schedule->failed)
+        return NOOK_ENOMEM;
+    return schedule->mismatch || schedule->n < schedule->given ? NOOK_ESCHEDULE : 0;
+}
+
 int nook_schedule_run(nook_schedule *schedule, nook_task_fn main, void *arg,
                       const nook_run_options *options, int *result)
 {
-    if (schedule == NULL || main == NULL)
+    if (schedule == NULL)
         return NOOK_EINVAL;
-    if (nook__here() != NULL)
-        return NOOK_EBUSY;
-    int rc = prepare(schedule);
+    int rc = nook__run_check(main, options);
+    if (rc == 0)
+        rc = prepare(schedule);
     if (rc != 0)
         return rc;
-    rc = nook__run_with(schedule, &schedule->sizes, main, arg, options, result);
-    if (rc == 0 && (schedule->mismatch ||
-                    (schedule->choose == NOOK_CHOOSE_REPLAY && schedule->n < schedule->given)))
-        rc = NOOK_ESCHEDULE;
-    if (rc == 0 && schedule->failed)
-        rc = NOOK_ENOMEM;
-    return spell(schedule) != 0 && rc == 0 ? NOOK_ENOMEM : rc;
+    int began = 0;
+    rc = nook__run_with(schedule, &schedule->sizes, main, arg, options, result, &began);
+    if (!began) {
+        schedule->failed = 1;
+        schedule->runs--;
+        return rc;
+    }
+    if (spell(schedule) != 0)
+        schedule->failed = 1;
+    return rc == 0 ? judge(schedule) : rc;
 }

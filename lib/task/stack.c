@@ -70,7 +70,7 @@ struct nook__stacks {
 
 static atomic_long live;
 
-/* --- ranges: which addresses are guards ------------------------------------- */
+/* --- ranges: which addresses are guards ----------------------------------- */
 
 /*
  * A range is written while its sequence is odd. Slabs beyond the table fault
@@ -148,7 +148,7 @@ int nook__stack_owner(const void *address, struct nook__stack *owner)
     return 0;
 }
 
-/* --- slabs ------------------------------------------------------------------ */
+/* --- slabs ---------------------------------------------------------------- */
 
 static size_t page_size(void)
 {
@@ -230,7 +230,7 @@ static void slab_free(struct slab *slab)
     free(slab);
 }
 
-/* --- slots ------------------------------------------------------------------ */
+/* --- slots ---------------------------------------------------------------- */
 
 #ifdef NOOK__GUARD_MPROTECT
 static int madvise_is_trusted(void)
@@ -363,7 +363,7 @@ static void cool(struct nook__stacks *pool, struct slot *taken)
     }
 }
 
-/* --- the pool --------------------------------------------------------------- */
+/* --- the pool ------------------------------------------------------------- */
 
 static size_t guard_for(size_t size, size_t page)
 {

@@ -5,8 +5,8 @@
  * The run and the one who spawned hold a reference each. What outlives the run
  * is the name, the number and the result; everything else ends with the task.
  *
- * Tasks that share a context object never run at the same time [D3]: they all
- * belong to one worker, and none of them migrates.
+ * Tasks and callbacks that share a context object never run at the same time
+ * [D3]: they all belong to one worker, and none of them migrates.
  */
 #include "run.h"
 
@@ -31,24 +31,48 @@ nook_context *nook__task_take_context(nook_task *task)
     return context;
 }
 
-/* The worker of a task that uses this context already; 0: there is none. Under the lock. */
-static unsigned home_of(struct nook__run *run, const nook_context *context, unsigned fallback)
+/* A task turns out to share its context: it stays, and where it has not started, here. */
+static void settle_down(struct nook__run *run, nook_task *task, unsigned fallback)
 {
+    int ready = task->event.ready;
+    task->migrate = 0;
+    if (task->event.worker != 0)
+        return;
+    nook__unshare(run, &task->event);
+    task->event.worker = fallback;
+    if (ready)
+        nook__ready(run, &task->event);
+}
+
+static nook_task *task_with(struct nook__run *run, const nook_context *context)
+{
+    nook_task *found = NULL;
+    pthread_mutex_lock(&context_lock);
     for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
-        if (task->context != context)
-            continue;
-        task->migrate = 0;
-        if (task->event.worker == 0) {
-            int ready = task->event.ready;
-            nook__unready(&task->event);
-            task->event.worker = fallback;
-            if (ready)
-                nook__ready(run, &task->event);
+        if (task->context == context) {
+            found = task;
+            break;
         }
+    }
+    pthread_mutex_unlock(&context_lock);
+    return found;
+}
+
+unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback)
+{
+    nook_task *task = nook_task_current();
+    if (context == nook_context_peek()) { /* the maker is in it: here, and to stay */
+        if (task != NULL)
+            task->migrate = 0;
+        return nook__here() != NULL ? nook__here()->index : fallback;
+    }
+    if ((task = task_with(run, context)) != NULL) {
+        settle_down(run, task, fallback);
         return task->event.worker;
     }
-    return 0;
+    unsigned home = nook__handles_home(run, context);
+    return home != 0 ? home : fallback;
 }
 
 nook_context *nook_task_context(nook_task *task)
@@ -63,7 +87,7 @@ nook_context *nook_task_context(nook_task *task)
     return context;
 }
 
-/* --- making ------------------------------------------------------------------------ */
+/* --- making --------------------------------------------------------------- */
 
 /* The context for a new task, with one reference; *shared: others use it too. */
 static int pick_context(const nook_task_options *options, nook_context **out, int *shared)
@@ -120,20 +144,20 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
 {
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
-    pthread_mutex_lock(&run->lock);
+    nook__lock(run);
     task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     name_task(task, options->name, ++run->n_spawned);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
     task->event.worker = options->worker;
     if (shared) {
-        unsigned fallback = options->worker != 0 ? options->worker : here;
-        unsigned home = home_of(run, task->context, fallback);
-        task->event.worker = home != 0 ? home : fallback;
+        task->event.worker =
+            nook__home_of(run, task->context, options->worker != 0 ? options->worker : here);
         task->migrate = 0;
     }
     nook__list_append(&run->tasks, &task->all);
+    nook__hand_over(task);
     nook__ready(run, &task->event);
-    pthread_mutex_unlock(&run->lock);
+    nook__unlock(run);
     atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
@@ -191,17 +215,24 @@ nook_task *nook_task_ref(nook_task *task)
 
 void nook_task_unref(nook_task *task)
 {
-    if (task == NULL || atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+    if (task == NULL)
         return;
+    nook__hand_over(task);
+    if (atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    nook__take_over(task);
     free(task);
     atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
-/* --- asking ------------------------------------------------------------------------ */
+/* --- asking --------------------------------------------------------------- */
 
 int nook_task_done(const nook_task *task)
 {
-    return task != NULL && atomic_load_explicit(&task->done, memory_order_acquire);
+    if (task == NULL || !atomic_load_explicit(&task->done, memory_order_acquire))
+        return 0;
+    nook__take_over((void *)(uintptr_t)task);
+    return 1;
 }
 
 int nook_task_result(const nook_task *task, int *result)
@@ -251,13 +282,14 @@ int nook_task_count(nook_task_counts *counts)
     return 0;
 }
 
-/* --- waiting for the end ------------------------------------------------------------- */
+/* --- waiting for the end -------------------------------------------------- */
 
 struct gathering {
     struct nook__wait wait;
     nook_task *const *tasks;
     struct nook__joiner *joiners;
     size_t n, left;
+    size_t asked; /* of them, how many a cancel has gone on to */
     int forwarded;
 };
 
@@ -285,14 +317,20 @@ static void undo_gather(struct nook__wait *wait, nook_task *task)
         nook__list_remove(&gathering->joiners[i].link);
 }
 
-/* Cancelling one may end the wait: what is still to do was decided before. */
-static void forward_gather(struct nook__wait *wait)
+static nook_task *next_gather(struct nook__wait *wait, int again)
 {
     struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
-    gathering->forwarded = 1;
-    for (size_t i = 0; i < gathering->n; i++)
-        if (!nook_task_done(gathering->tasks[i]))
-            nook__cancel_locked(gathering->tasks[i]);
+    if (again) {
+        gathering->forwarded = 1;
+        gathering->asked = 0;
+        return NULL;
+    }
+    while (gathering->asked < gathering->n) {
+        nook_task *task = gathering->tasks[gathering->asked++];
+        if (!nook_task_done(task))
+            return task;
+    }
+    return NULL;
 }
 
 static int all_done(nook_task *const *tasks, size_t n)
@@ -311,7 +349,7 @@ static int check_tasks(nook_task *const *tasks, size_t n)
     if (tasks == NULL && n != 0)
         return NOOK_EINVAL;
     for (size_t i = 0; i < n; i++) {
-        if (tasks[i] == NULL)
+        if (tasks[i] == NULL || nook__task_foreign(tasks[i]))
             return NOOK_EINVAL;
         if (tasks[i] == self)
             return NOOK_EDEADLK;
@@ -323,10 +361,13 @@ static int await_all(struct gathering *gathering)
 {
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
-    gathering->wait.forward = forward_gather;
+    gathering->wait.next = next_gather;
     if (all_done(gathering->tasks, gathering->n))
         return 0;
-    return nook__park(&gathering->wait);
+    int rc = nook__park(&gathering->wait);
+    for (size_t i = 0; rc == 0 && i < gathering->n; i++)
+        nook__take_over(gathering->tasks[i]);
+    return rc;
 }
 
 int nook_task_join(nook_task *task, int *result)

@@ -53,16 +53,19 @@ static int grow(struct nook__timers *timers)
     return 0;
 }
 
-int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t when)
+int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t ns)
 {
     struct nook__timers *timers = &run->timers;
+    uint64_t now = nook__clock(run);
     if (timers->n == timers->room && grow(timers) != 0)
         return NOOK_ENOMEM;
-    timer->when = when;
+    timer->when = ns < UINT64_MAX - 1 - now ? now + ns : UINT64_MAX - 1;
     timer->number = timers->number++;
     sift_up(timers, ++timers->n, timer);
-    if (timer->place == 1 && run->polling)
-        nook__poller_interrupt(&run->poller); /* it sleeps for too long */
+    if (timer->place == 1)
+        nook__mind_timer(run);
+    if (ns == 0 && nook__here() != NULL)
+        nook__here()->budget = 0; /* it looks round before the next task runs */
     atomic_fetch_add_explicit(&nook__timers_alive, 1, memory_order_relaxed);
     return 0;
 }

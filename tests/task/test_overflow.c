@@ -16,7 +16,7 @@ static const char *describe(void)
     return NAME;
 }
 
-/* --- how to overflow -------------------------------------------------------- */
+/* --- how to overflow ------------------------------------------------------ */
 
 __attribute__((noinline)) static int recurse(volatile int depth)
 {
@@ -91,7 +91,7 @@ static int overflow_on_another_thread(void)
     return 0;
 }
 
-/* --- reports ---------------------------------------------------------------- */
+/* --- reports -------------------------------------------------------------- */
 
 static char said[8192];
 
@@ -145,7 +145,7 @@ static void a_task_without_a_name_is_reported(void **state)
     assert_non_null(strstr(said, "nook: stack overflow in a task: "));
 }
 
-/* --- other faults ----------------------------------------------------------- */
+/* --- other faults --------------------------------------------------------- */
 
 /* Not NULL: the sanitizers know that one at compile time. */
 static int stray_write(void)
@@ -200,7 +200,7 @@ static void a_sent_signal_does_what_it_did_before(void **state)
     assert_int_equal(WEXITSTATUS(status), 5);
 }
 
-/* --- the previous handler --------------------------------------------------- */
+/* --- the previous handler ------------------------------------------------- */
 
 static void leave_42(int number)
 {
@@ -296,7 +296,7 @@ static void a_handler_over_ours_does_not_close_a_circle(void **state)
     assert_null(strstr(report + 1, "nook: stack overflow"));
 }
 
-/* --- install and uninstall -------------------------------------------------- */
+/* --- install and uninstall ------------------------------------------------ */
 
 static void (*handler_now(void))(int, siginfo_t *, void *)
 {

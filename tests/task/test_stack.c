@@ -8,7 +8,7 @@
 
 #define KIB 1024UL
 
-/* --- sizes and counts ------------------------------------------------------- */
+/* --- sizes and counts ----------------------------------------------------- */
 
 static void default_size_and_count(void **state)
 {
@@ -57,7 +57,7 @@ static void a_stack_beyond_the_address_space_is_no_memory(void **state)
     nook__stacks_free(pool);
 }
 
-/* --- reuse ------------------------------------------------------------------ */
+/* --- reuse ---------------------------------------------------------------- */
 
 static void the_last_back_is_the_first_out(void **state)
 {
@@ -144,7 +144,7 @@ static void stacks_in_use_keep_their_content(void **state)
     }
 }
 
-/* --- colours ---------------------------------------------------------------- */
+/* --- colours -------------------------------------------------------------- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -184,7 +184,7 @@ static void tops_are_coloured(void **state)
     nook__stacks_free(small);
 }
 
-/* --- guards ----------------------------------------------------------------- */
+/* --- guards --------------------------------------------------------------- */
 
 static size_t poke_size;
 static long poke_offset;
@@ -299,7 +299,7 @@ static void owner_forgets_a_freed_pool(void **state)
     assert_int_equal(nook__stack_owner(guard, NULL), 0);
 }
 
-/* --- threads ---------------------------------------------------------------- */
+/* --- threads -------------------------------------------------------------- */
 
 #define THREADS 4
 #define TURNS 2000
@@ -345,7 +345,7 @@ static void threads_share_a_pool(void **state)
     }
 }
 
-/* --- exhaustion ------------------------------------------------------------- */
+/* --- exhaustion ----------------------------------------------------------- */
 
 /* The sanitizers need mappings and address space of their own. */
 #if !NOOK__ASAN && !NOOK__TSAN

@@ -24,6 +24,8 @@ NOOK_BEGIN_DECLS
     X(NOOK_ECANCELED, -ECANCELED, "the task was cancelled")                           \
     X(NOOK_ETIMEDOUT, -ETIMEDOUT, "the deadline passed")                              \
     X(NOOK_EDEADLK, -EDEADLK, "every task is parked and nothing can wake one")        \
+    X(NOOK_EPERM, -EPERM, "not allowed: the lock is not locked")                      \
+    X(NOOK_ERANGE, -ERANGE, "more was given back than was taken")                     \
     X(NOOK_ENOENT, -ENOENT, "there is no such entry")                                 \
     X(NOOK_ENOTSUP, -ENOTSUP, "not supported on this system or in this mode")         \
     X(NOOK_EUNSET, -4097, "the variable has no value here and no default")            \
@@ -41,7 +43,9 @@ NOOK_BEGIN_DECLS
     X(NOOK_ENOTACTIVE, -4109, "cannot pop the context: another one is active")        \
     X(NOOK_ENOTASK, -4110, "this call is for tasks, and no task is running here")     \
     X(NOOK_ESCHEDULE, -4111, "the schedule string does not fit this program")         \
-    X(NOOK_EEND, -4112, "there are no more entries")
+    X(NOOK_EEND, -4112, "there are no more entries")                                  \
+    X(NOOK_ECLOSED, -4113, "the queue is closed")                                     \
+    X(NOOK_EBROKEN, -4114, "the barrier is broken")
 
 enum nook_error {
 #define NOOK_ERROR_ENUM(name, value, sentence) name = (value),

@@ -10,6 +10,7 @@
 #include <nook/local.h>
 #include <nook/request.h>
 #include <nook/schedule.h>
+#include <nook/sync.h>
 #include <nook/task.h>
 
 #endif

@@ -6,7 +6,8 @@
  *
  * All of it happens on the calling thread. Workers are virtual: they are numbers
  * that nook_worker_index answers. The clock is virtual: it stands while tasks
- * are ready, and jumps to the next timer when none is. A choice is made wherever
+ * are ready, and jumps to the next timer when none is; a timer that is due when it
+ * is set does not wait for that. A choice is made wherever
  * more than one thing could happen next; a run is wholly given by its choices.
  */
 #ifndef NOOK_SCHEDULE_H
@@ -50,8 +51,9 @@ NOOK_API void nook_schedule_free(nook_schedule *schedule);
  * the next schedule. The program must do the same each time it is given the
  * same choices.
  * NOOK_EEND: the enumeration is complete; nothing was run. NOOK_ESCHEDULE: the
- * program asked for a choice that the string does not have, or ended before the
- * string did; then the rest ran first-in first-out. Also what nook_run returns.
+ * program asked for a choice that the string (or the enumeration) does not have,
+ * or ended before it did; then the rest ran first-in first-out. Also what nook_run
+ * returns. After NOOK_ENOMEM the next call repeats the run.
  */
 NOOK_API int nook_schedule_run(nook_schedule *schedule, nook_task_fn main, void *arg,
                                const nook_run_options *options, int *result);
@@ -62,7 +64,7 @@ NOOK_API int nook_schedule_run(nook_schedule *schedule, nook_task_fn main, void 
  */
 NOOK_API const char *nook_schedule_string(const nook_schedule *schedule);
 
-/* How many runs were begun. */
+/* How many runs were begun. One that was refused, or whose main did not run, is none. */
 NOOK_API uint64_t nook_schedule_runs(const nook_schedule *schedule);
 
 NOOK_END_DECLS

@@ -66,6 +66,8 @@ typedef struct nook_run_options {
  * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
  * NOOK_EDEADLK: every task was parked for good; each of them was cancelled, and
  * *result is what main made of that.
+ * Once a run is ending, every park that can be interrupted answers NOOK_ECANCELED
+ * at once; a task that goes on for ever all the same keeps the run.
  */
 NOOK_API int nook_run(nook_task_fn main, void *arg, const nook_run_options *options,
                       int *result);
@@ -94,11 +96,14 @@ typedef struct nook_task_options {
  * asyncio.create_task: makes a task that will run fn(arg), and captures its
  * context now. It starts after the caller parks, or on another worker at once.
  * *out (may be NULL: nobody joins it) is one reference. A context given by
- * `context` or shared may serve several tasks: those never run at the same time
- * [A4, D3], and a task does not hold it entered [A26]. From a task.
+ * `context` or shared may serve several tasks and callbacks: those never run at
+ * the same time [A4, D3], because they stay on one worker, whatever `worker` and
+ * `migrate` say; and a task does not hold it entered [A26], so do not enter it on
+ * another worker meanwhile. From a task or a callback.
  * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range.
  * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending. Or what a
- * variable's `duplicate` returned.
+ * variable's `duplicate` returned. A task for which no stack is left when it is to
+ * start does not run; its result is NOOK_ENOMEM.
  */
 NOOK_API int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
                              const nook_task_options *options);
@@ -111,8 +116,8 @@ NOOK_API void nook_task_unref(nook_task *task);
  * Waits until the task has ended; *result (may be NULL) gets what its function
  * returned. Does not give up the caller's reference. May park. A cancel of the
  * waiting task goes to the awaited one first, as asyncio's await does.
- * NOOK_ECANCELED: the waiting task was cancelled. NOOK_EINVAL: NULL.
- * NOOK_EDEADLK: a task waits for itself. NOOK_ENOTASK.
+ * NOOK_ECANCELED: the waiting task was cancelled. NOOK_EINVAL: NULL, or a task of
+ * another run that has not ended. NOOK_EDEADLK: a task waits for itself. NOOK_ENOTASK.
  */
 NOOK_API int nook_task_join(nook_task *task, int *result);
 
@@ -173,7 +178,8 @@ NOOK_API int nook_sleep(uint64_t ns);
 /*
  * Parks until the descriptor is ready for one of `events`; *ready (may be NULL)
  * gets which; an error or a hang-up counts as ready for all that was asked.
- * One waiter for each descriptor and direction.
+ * One waiter for each descriptor and direction. Do not close it meanwhile: nobody
+ * would hear of it.
  * NOOK_EINVAL: events is empty or has other bits. NOOK_EBUSY: another task waits
  * for the same. A negative errno of the poller, such as -EBADF or -EPERM.
  * NOOK_ENOMEM, NOOK_ECANCELED, NOOK_ENOTASK.
@@ -191,10 +197,14 @@ NOOK_API int nook_task_migrate(unsigned worker);
 /* --- cancellation and deadlines -------------------------------------------- */
 
 /*
- * Asks the task to stop: its current or next park answers NOOK_ECANCELED, once
- * for each request [A28]; the task may clean up, and may go on. A task that has
- * not started never runs; its result is NOOK_ECANCELED. No effect on a task that
- * has ended. From a task of the same run. NOOK_EINVAL: NULL. NOOK_ENOTASK.
+ * Asks the task to stop: its current or next park answers NOOK_ECANCELED, and
+ * the task may clean up [A28], and may go on. Each request is counted; those that
+ * come before the task runs again are delivered as one, as asyncio's are. One that
+ * finds the task waiting for others, or about to, goes on to them, and ends the
+ * wait itself only where they wait for each other. A task that has not started
+ * never runs; its result is NOOK_ECANCELED. No effect on a task that has ended.
+ * From a task or a callback of the same run. NOOK_EINVAL: NULL, or of another run.
+ * NOOK_ENOTASK.
  */
 NOOK_API int nook_task_cancel(nook_task *task);
 
@@ -212,13 +222,16 @@ NOOK_API unsigned nook_task_cancelling(const nook_task *task);
 typedef struct nook_deadline {
     void *nook__task;
     struct nook_deadline *nook__outer;
-    uint64_t nook__when;
     uint64_t nook__timer[6];
     unsigned nook__state;
     unsigned nook__cancelling;
 } nook_deadline;
 
-/* From now on, for `ns` nanoseconds. NOOK_EINVAL, NOOK_ENOTASK, NOOK_ENOMEM. */
+/*
+ * From now on, for `ns` nanoseconds. Exit it before its storage ends, and before
+ * the task does. NOOK_EINVAL: NULL. NOOK_EBUSY: the task is inside it already.
+ * NOOK_ENOTASK, NOOK_ENOMEM.
+ */
 NOOK_API int nook_deadline_enter(nook_deadline *deadline, uint64_t ns);
 
 /* Moves an entered one to `ns` from now. NOOK_EINVAL: not entered, or it has passed.
@@ -248,7 +261,8 @@ typedef void (*nook_callback_fn)(void *arg);
 /*
  * call_soon, call_later: run fn(arg) once, on the calling worker, after the task
  * parks, or `ns` later. The context is a copy of the caller's, taken now [A16],
- * or `context` itself where it is not NULL [A17]. *out (may be NULL) is one
+ * or `context` itself where it is not NULL [A17]; then on the worker of those who
+ * use it already [D3]. *out (may be NULL) is one
  * reference. From a task or a callback.
  * NOOK_EINVAL: fn is NULL. NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is
  * ending. Or what a `duplicate` returned.
@@ -274,8 +288,10 @@ NOOK_API int nook_on_fd(nook_handle **out, int fd, unsigned events, nook_callbac
                         void *arg, nook_context *context);
 
 /*
- * No further call; drops the captured context now [D7]. From the run that made
- * it. Harmless on a handle that has run or was cancelled. NOOK_EINVAL: NULL.
+ * No further call; drops the captured context now [D7]. From a task or a callback
+ * of the run that made it. On a handle that has run, was cancelled or has outlived
+ * its run: 0, and nothing is done, from any thread.
+ * NOOK_EINVAL: NULL, or of another run. NOOK_ENOTASK.
  */
 NOOK_API int nook_handle_cancel(nook_handle *handle);
 
@@ -290,7 +306,8 @@ NOOK_API void nook_handle_unref(nook_handle *handle);
  * what fn returned. Parks until then; cancelling the task does not stop the job,
  * and the wait goes on until it has ended.
  * NOOK_EINVAL, NOOK_ENOMEM, NOOK_EAGAIN (no thread), NOOK_ENOTASK;
- * NOOK_ECANCELED after the job has ended, where the task was cancelled meanwhile.
+ * NOOK_ECANCELED after the job has ended, where the task was cancelled meanwhile;
+ * or at once, where the run is ending: then the job did not run.
  */
 NOOK_API int nook_to_thread(nook_task_fn fn, void *arg, int *result);
 

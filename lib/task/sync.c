@@ -1,0 +1,638 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lock, event, condition, semaphore, barrier, queue: lists of waiters.
+ *
+ * Each call tries under the run's lock, and parks where that fails; the wait tries
+ * once more when the stack has been left, and joins the list. Whoever makes room
+ * serves the first of the list and wakes it with what it waited for, so there is
+ * nothing for a third to take in between, and nothing to lose when it is cancelled
+ * after that.
+ */
+#include "run.h"
+
+#include <nook/sync.h>
+#include <stdlib.h>
+
+struct waiter {
+    struct nook__wait wait;
+    struct waiter *prev, *next;
+    nook_waiters *list;
+    nook_task *task;
+    /* 1 where it need not wait (any more), with the wait's result. Under the lock. */
+    int (*attempt)(struct waiter *self);
+    void *object;
+    void *item;    /* of a queue: what is put, or was got */
+    size_t number; /* of a barrier: who came as the how-manieth */
+};
+
+/* --- lists ------------------------------------------------------------------ */
+
+static void append(struct waiter *waiter)
+{
+    nook_waiters *list = waiter->list;
+    waiter->next = NULL;
+    waiter->prev = list->nook__last;
+    if (waiter->prev != NULL)
+        waiter->prev->next = waiter;
+    else
+        list->nook__first = waiter;
+    list->nook__last = waiter;
+}
+
+static void unlink_waiter(struct waiter *waiter)
+{
+    nook_waiters *list = waiter->list;
+    if (waiter->prev != NULL)
+        waiter->prev->next = waiter->next;
+    else
+        list->nook__first = waiter->next;
+    if (waiter->next != NULL)
+        waiter->next->prev = waiter->prev;
+    else
+        list->nook__last = waiter->prev;
+}
+
+/* Wakes the first, if there is one, and says who it was: good until the lock is given up. */
+static struct waiter *serve(nook_waiters *list, int result)
+{
+    struct waiter *first = list->nook__first;
+    if (first == NULL)
+        return NULL;
+    unlink_waiter(first);
+    nook__wake(first->task, result);
+    return first;
+}
+
+static struct waiter *waiter_of(struct nook__wait *wait)
+{
+    return NOOK__CONTAINER(wait, struct waiter, wait);
+}
+
+static int begin(struct nook__wait *wait, nook_task *task)
+{
+    struct waiter *waiter = waiter_of(wait);
+    if (waiter->attempt(waiter))
+        return 0;
+    waiter->task = task;
+    append(waiter);
+    return 1;
+}
+
+static void undo(struct nook__wait *wait, nook_task *task)
+{
+    (void)task;
+    unlink_waiter(waiter_of(wait));
+}
+
+static struct waiter new_waiter(nook_waiters *list, void *object,
+                                int (*attempt)(struct waiter *self))
+{
+    return (struct waiter){.wait = {.begin = begin, .undo = undo},
+                           .list = list,
+                           .attempt = attempt,
+                           .object = object};
+}
+
+/* The run of the caller, with its lock held; NULL outside one. */
+static struct nook__run *enter(void *object)
+{
+    struct nook__worker *worker = nook__here();
+    if (worker == NULL)
+        return NULL;
+    nook__lock(worker->run);
+    nook__take_over(object);
+    return worker->run;
+}
+
+static void leave(struct nook__run *run, void *object)
+{
+    nook__hand_over(object);
+    nook__unlock(run);
+}
+
+/* One attempt; `busy` where it would have to wait. */
+static int try(struct waiter *waiter, int busy)
+{
+    struct nook__run *run = enter(waiter->object);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    int done = waiter->attempt(waiter);
+    leave(run, waiter->object);
+    return done ? waiter->wait.result : busy;
+}
+
+/* Tries, and waits where that fails. */
+static int obtain(struct waiter *waiter)
+{
+    enum { MUST_WAIT = 1 };
+    if (nook_task_current() == NULL)
+        return NOOK_ENOTASK;
+    int rc = try(waiter, MUST_WAIT);
+    return rc == MUST_WAIT ? nook__park(&waiter->wait) : rc;
+}
+
+/* --- lock ------------------------------------------------------------------- */
+
+static int attempt_lock(struct waiter *self)
+{
+    nook_lock *lock = self->object;
+    if (lock->nook__locked)
+        return 0;
+    lock->nook__locked = 1;
+    return 1;
+}
+
+static void release(nook_lock *lock)
+{
+    if (serve(&lock->nook__waiters, 0) == NULL)
+        lock->nook__locked = 0;
+}
+
+int nook_lock_acquire(nook_lock *lock)
+{
+    if (lock == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&lock->nook__waiters, lock, attempt_lock);
+    return obtain(&waiter);
+}
+
+int nook_lock_try(nook_lock *lock)
+{
+    if (lock == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&lock->nook__waiters, lock, attempt_lock);
+    return try(&waiter, NOOK_EBUSY);
+}
+
+int nook_lock_release(nook_lock *lock)
+{
+    if (lock == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(lock);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    int rc = lock->nook__locked ? 0 : NOOK_EPERM;
+    if (rc == 0)
+        release(lock);
+    leave(run, lock);
+    return rc;
+}
+
+int nook_lock_locked(const nook_lock *lock)
+{
+    return lock != NULL && lock->nook__locked;
+}
+
+nook_lock *nook_lock_enter(nook_lock *lock)
+{
+    return nook_lock_acquire(lock) == 0 ? lock : NULL;
+}
+
+void nook_lock_leave(nook_lock **held)
+{
+    if (*held != NULL)
+        (void)nook_lock_release(*held);
+    *held = NULL;
+}
+
+/* --- event ------------------------------------------------------------------ */
+
+static int attempt_event(struct waiter *self)
+{
+    return ((nook_event *)self->object)->nook__set;
+}
+
+int nook_event_set(nook_event *event)
+{
+    if (event == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(event);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    event->nook__set = 1;
+    while (serve(&event->nook__waiters, 0) != NULL)
+        continue;
+    leave(run, event);
+    return 0;
+}
+
+int nook_event_clear(nook_event *event)
+{
+    if (event == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(event);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    event->nook__set = 0;
+    leave(run, event);
+    return 0;
+}
+
+int nook_event_is_set(const nook_event *event)
+{
+    return event != NULL && event->nook__set;
+}
+
+int nook_event_wait(nook_event *event)
+{
+    if (event == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&event->nook__waiters, event, attempt_event);
+    return obtain(&waiter);
+}
+
+/* --- condition -------------------------------------------------------------- */
+
+/* The lock goes only when the wait is in the list, so no notify is missed. */
+static int begin_condition(struct nook__wait *wait, nook_task *task)
+{
+    struct waiter *waiter = waiter_of(wait);
+    nook_condition *condition = waiter->object;
+    if (!condition->lock->nook__locked) {
+        wait->result = NOOK_EPERM;
+        return 0;
+    }
+    waiter->task = task;
+    waiter->number = 1; /* it has let the lock go */
+    append(waiter);
+    release(condition->lock);
+    return 1;
+}
+
+/* As asyncio: a cancel meanwhile is remembered, not obeyed, unless the run is ending. */
+static int acquire_again(nook_lock *lock, int rc)
+{
+    int got;
+    while ((got = nook_lock_acquire(lock)) == NOOK_ECANCELED) {
+        rc = got;
+        if (atomic_load(&nook__here()->run->closing))
+            break;
+    }
+    return got < 0 && got != NOOK_ECANCELED ? got : rc;
+}
+
+int nook_condition_wait(nook_condition *condition)
+{
+    if (condition == NULL || condition->lock == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&condition->nook__waiters, condition, NULL);
+    waiter.wait.begin = begin_condition;
+    int rc = nook__park(&waiter.wait);
+    return waiter.number != 0 ? acquire_again(condition->lock, rc) : rc;
+}
+
+int nook_condition_wait_for(nook_condition *condition, int (*predicate)(void *arg), void *arg)
+{
+    if (condition == NULL || condition->lock == NULL || predicate == NULL)
+        return NOOK_EINVAL;
+    int rc = 0;
+    while (rc == 0 && !predicate(arg))
+        rc = nook_condition_wait(condition);
+    return rc;
+}
+
+int nook_condition_notify(nook_condition *condition, size_t n)
+{
+    if (condition == NULL || condition->lock == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(condition);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    int rc = condition->lock->nook__locked ? 0 : NOOK_EPERM;
+    while (rc == 0 && n-- > 0 && serve(&condition->nook__waiters, 0) != NULL)
+        continue;
+    leave(run, condition);
+    return rc;
+}
+
+int nook_condition_notify_all(nook_condition *condition)
+{
+    return nook_condition_notify(condition, SIZE_MAX);
+}
+
+/* --- semaphore -------------------------------------------------------------- */
+
+/* While somebody waits the value is 0: what is given back is handed over. */
+static int attempt_semaphore(struct waiter *self)
+{
+    nook_semaphore *semaphore = self->object;
+    if (semaphore->value == 0)
+        return 0;
+    semaphore->value--;
+    return 1;
+}
+
+int nook_semaphore_acquire(nook_semaphore *semaphore)
+{
+    if (semaphore == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&semaphore->nook__waiters, semaphore, attempt_semaphore);
+    return obtain(&waiter);
+}
+
+int nook_semaphore_try(nook_semaphore *semaphore)
+{
+    if (semaphore == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&semaphore->nook__waiters, semaphore, attempt_semaphore);
+    return try(&waiter, NOOK_EBUSY);
+}
+
+int nook_semaphore_release(nook_semaphore *semaphore)
+{
+    if (semaphore == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(semaphore);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    int full = semaphore->bound != 0 && semaphore->value >= semaphore->bound;
+    if (!full && serve(&semaphore->nook__waiters, 0) == NULL)
+        semaphore->value++;
+    leave(run, semaphore);
+    return full ? NOOK_ERANGE : 0;
+}
+
+int nook_semaphore_locked(const nook_semaphore *semaphore)
+{
+    return semaphore != NULL && semaphore->value == 0;
+}
+
+/* --- barrier ---------------------------------------------------------------- */
+
+static void open_barrier(nook_barrier *barrier, int result)
+{
+    barrier->nook__waiting = 0;
+    while (serve(&barrier->nook__waiters, result) != NULL)
+        continue;
+}
+
+/* Numbers are given by the order of those who wait now: who was cancelled gave its back. */
+static int attempt_barrier(struct waiter *self)
+{
+    nook_barrier *barrier = self->object;
+    if (barrier->nook__broken) {
+        self->wait.result = NOOK_EBROKEN;
+        return 1;
+    }
+    if (barrier->nook__waiting + 1 < barrier->parties)
+        return 0;
+    size_t number = 0;
+    for (struct waiter *w = barrier->nook__waiters.nook__first; w != NULL; w = w->next)
+        w->number = number++;
+    self->number = number;
+    open_barrier(barrier, 0);
+    return 1;
+}
+
+static int begin_barrier(struct nook__wait *wait, nook_task *task)
+{
+    if (!begin(wait, task))
+        return 0;
+    ((nook_barrier *)waiter_of(wait)->object)->nook__waiting++;
+    return 1;
+}
+
+static void undo_barrier(struct nook__wait *wait, nook_task *task)
+{
+    undo(wait, task);
+    ((nook_barrier *)waiter_of(wait)->object)->nook__waiting--;
+}
+
+int nook_barrier_wait(nook_barrier *barrier, size_t *index)
+{
+    if (barrier == NULL || barrier->parties == 0)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&barrier->nook__waiters, barrier, attempt_barrier);
+    waiter.wait.begin = begin_barrier;
+    waiter.wait.undo = undo_barrier;
+    int rc = obtain(&waiter);
+    if (rc == 0 && index != NULL)
+        *index = waiter.number;
+    return rc;
+}
+
+static int end_barrier(nook_barrier *barrier, int broken)
+{
+    if (barrier == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(barrier);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    barrier->nook__broken = broken;
+    open_barrier(barrier, NOOK_EBROKEN);
+    leave(run, barrier);
+    return 0;
+}
+
+int nook_barrier_reset(nook_barrier *barrier)
+{
+    return end_barrier(barrier, 0);
+}
+
+int nook_barrier_abort(nook_barrier *barrier)
+{
+    return end_barrier(barrier, 1);
+}
+
+size_t nook_barrier_waiting(const nook_barrier *barrier)
+{
+    return barrier != NULL ? barrier->nook__waiting : 0;
+}
+
+int nook_barrier_broken(const nook_barrier *barrier)
+{
+    return barrier != NULL && barrier->nook__broken;
+}
+
+/* --- queue ------------------------------------------------------------------ */
+
+/*
+ * Invariant: somebody waits to get only while the queue is empty, and to put only
+ * while it is full.
+ */
+struct nook_queue {
+    void **items; /* a ring */
+    size_t room, first, len;
+    size_t capacity; /* 0: none */
+    size_t unfinished;
+    int closed;
+    nook_waiters getters, putters, joiners;
+};
+
+int nook_queue_new(nook_queue **out, size_t capacity)
+{
+    if (out == NULL)
+        return NOOK_EINVAL;
+    nook_queue *queue = calloc(1, sizeof(*queue));
+    if (queue == NULL)
+        return NOOK_ENOMEM;
+    queue->capacity = capacity;
+    *out = queue;
+    return 0;
+}
+
+void nook_queue_free(nook_queue *queue)
+{
+    if (queue == NULL)
+        return;
+    free(queue->items);
+    free(queue);
+}
+
+static int grow(nook_queue *queue)
+{
+    size_t room = queue->room == 0 ? 8 : queue->room * 2;
+    if (queue->capacity != 0 && room > queue->capacity)
+        room = queue->capacity;
+    void **items = room > queue->room ? calloc(room, sizeof(*items)) : NULL;
+    if (items == NULL)
+        return NOOK_ENOMEM;
+    for (size_t i = 0; i < queue->len; i++)
+        items[i] = queue->items[(queue->first + i) % queue->room];
+    free(queue->items);
+    queue->items = items;
+    queue->room = room;
+    queue->first = 0;
+    return 0;
+}
+
+static int push(nook_queue *queue, void *item)
+{
+    if (queue->len == queue->room && grow(queue) != 0)
+        return NOOK_ENOMEM;
+    size_t at = queue->first + queue->len++;
+    queue->items[at < queue->room ? at : at - queue->room] = item;
+    return 0;
+}
+
+static void *pull(nook_queue *queue)
+{
+    void *item = queue->items[queue->first];
+    queue->first = queue->first + 1 < queue->room ? queue->first + 1 : 0;
+    queue->len--;
+    return item;
+}
+
+static int attempt_put(struct waiter *self)
+{
+    nook_queue *queue = self->object;
+    struct waiter *getter;
+    self->wait.result = queue->closed ? NOOK_ECLOSED : 0;
+    if (queue->closed)
+        return 1;
+    if (queue->capacity != 0 && queue->len == queue->capacity)
+        return 0;
+    getter = serve(&queue->getters, 0);
+    if (getter != NULL)
+        getter->item = self->item;
+    else
+        self->wait.result = push(queue, self->item);
+    queue->unfinished += self->wait.result == 0;
+    return 1;
+}
+
+static int attempt_get(struct waiter *self)
+{
+    nook_queue *queue = self->object;
+    struct waiter *putter;
+    if (queue->len == 0) {
+        self->wait.result = NOOK_ECLOSED;
+        return queue->closed;
+    }
+    self->wait.result = 0;
+    self->item = pull(queue);
+    putter = serve(&queue->putters, 0);
+    if (putter != NULL) {
+        (void)push(queue, putter->item); /* there is room: one was just taken */
+        queue->unfinished++;
+    }
+    return 1;
+}
+
+int nook_queue_put(nook_queue *queue, void *item)
+{
+    if (queue == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&queue->putters, queue, attempt_put);
+    waiter.item = item;
+    return obtain(&waiter);
+}
+
+int nook_queue_try_put(nook_queue *queue, void *item)
+{
+    if (queue == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&queue->putters, queue, attempt_put);
+    waiter.item = item;
+    return try(&waiter, NOOK_EAGAIN);
+}
+
+int nook_queue_get(nook_queue *queue, void **item)
+{
+    if (queue == NULL || item == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&queue->getters, queue, attempt_get);
+    int rc = obtain(&waiter);
+    if (rc == 0)
+        *item = waiter.item;
+    return rc;
+}
+
+int nook_queue_try_get(nook_queue *queue, void **item)
+{
+    if (queue == NULL || item == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&queue->getters, queue, attempt_get);
+    int rc = try(&waiter, NOOK_EAGAIN);
+    if (rc == 0)
+        *item = waiter.item;
+    return rc;
+}
+
+int nook_queue_close(nook_queue *queue)
+{
+    if (queue == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(queue);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    queue->closed = 1;
+    while (serve(&queue->putters, NOOK_ECLOSED) != NULL ||
+           serve(&queue->getters, NOOK_ECLOSED) != NULL)
+        continue;
+    leave(run, queue);
+    return 0;
+}
+
+size_t nook_queue_len(const nook_queue *queue)
+{
+    return queue != NULL ? queue->len : 0;
+}
+
+int nook_queue_task_done(nook_queue *queue)
+{
+    if (queue == NULL)
+        return NOOK_EINVAL;
+    struct nook__run *run = enter(queue);
+    if (run == NULL)
+        return NOOK_ENOTASK;
+    int rc = queue->unfinished > 0 ? 0 : NOOK_ERANGE;
+    if (rc == 0 && --queue->unfinished == 0)
+        while (serve(&queue->joiners, 0) != NULL)
+            continue;
+    leave(run, queue);
+    return rc;
+}
+
+static int attempt_join(struct waiter *self)
+{
+    return ((nook_queue *)self->object)->unfinished == 0;
+}
+
+int nook_queue_join(nook_queue *queue)
+{
+    if (queue == NULL)
+        return NOOK_EINVAL;
+    struct waiter waiter = new_waiter(&queue->joiners, queue, attempt_join);
+    return obtain(&waiter);
+}

@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/* Deadlines: scopes of time in a task, nested, moved, passed, and left. */
+#include "support.h"
+
+struct scope {
+    int park, exit, expired, after, cancelling, enter, again;
+    uint64_t from, to;
+    nook_task *task;
+    nook_deadline deadline;
+};
+
+static int sleep_within(void *arg)
+{
+    struct scope *scope = arg;
+    scope->from = nook_now();
+    scope->enter = nook_deadline_enter(&scope->deadline, 5 * MS);
+    scope->park = nook_sleep(scope->again ? MS : UINT64_MAX);
+    scope->to = nook_now();
+    scope->expired = nook_deadline_expired(&scope->deadline);
+    scope->exit = nook_deadline_exit(&scope->deadline);
+    scope->cancelling = (int)nook_task_cancelling(nook_task_current());
+    scope->after = nook_sleep(10 * MS);
+    return nook_deadline_exit(&scope->deadline);
+}
+
+static void time_that_has_come_ends_the_wait(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct scope scope = {0};
+        assert_int_equal(run(way, sleep_within, &scope), NOOK_EINVAL); /* left already */
+        assert_int_equal(scope.enter, 0);
+        assert_int_equal(scope.park, NOOK_ECANCELED);
+        assert_true(scope.to - scope.from >= 5 * MS);
+        assert_true(scope.expired);
+        assert_int_equal(scope.exit, NOOK_ETIMEDOUT);
+        assert_int_equal(scope.cancelling, 0);
+        assert_int_equal(scope.after, 0);
+        if (way < REAL)
+            assert_int_equal(scope.to - scope.from, 5 * MS);
+    }
+}
+
+static void time_that_does_not_come_is_not_felt(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct scope scope = {.again = 1};
+        assert_int_equal(run(way, sleep_within, &scope), NOOK_EINVAL);
+        assert_int_equal(scope.park, 0);
+        assert_false(scope.expired);
+        assert_int_equal(scope.exit, 0);
+        assert_int_equal(scope.after, 0);
+    }
+}
+
+/* --- nested --------------------------------------------------------------- */
+
+struct nested {
+    uint64_t outer_ns, inner_ns;
+    int park, inner, outer, wrong_order;
+};
+
+static int sleep_in_two(void *arg)
+{
+    struct nested *nested = arg;
+    nook_deadline outer, inner;
+    int rc = nook_deadline_enter(&outer, nested->outer_ns);
+    if (rc == 0)
+        rc = nook_deadline_enter(&inner, nested->inner_ns);
+    if (rc != 0)
+        return rc;
+    nested->park = nook_sleep(UINT64_MAX);
+    nested->wrong_order = nook_deadline_exit(&outer);
+    nested->inner = nook_deadline_exit(&inner);
+    nested->outer = nook_deadline_exit(&outer);
+    return 0;
+}
+
+static void the_scope_whose_time_came_says_so(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct nested inner_first = {.outer_ns = 1000000 * MS, .inner_ns = MS},
+                      outer_first = {.outer_ns = MS, .inner_ns = 1000000 * MS};
+        assert_int_equal(run(way, sleep_in_two, &inner_first), 0);
+        assert_int_equal(inner_first.park, NOOK_ECANCELED);
+        assert_int_equal(inner_first.wrong_order, NOOK_EINVAL);
+        assert_int_equal(inner_first.inner, NOOK_ETIMEDOUT);
+        assert_int_equal(inner_first.outer, 0);
+        assert_int_equal(run(way, sleep_in_two, &outer_first), 0);
+        assert_int_equal(outer_first.inner, 0);
+        assert_int_equal(outer_first.outer, NOOK_ETIMEDOUT);
+    }
+}
+
+static void both_at_the_same_moment_both_say_so(void **state)
+{
+    struct nested nested = {.outer_ns = MS, .inner_ns = MS};
+    (void)state;
+    assert_int_equal(run(VIRTUAL, sleep_in_two, &nested), 0);
+    /* The outer one's request is older than the inner's scope knows: one more than at entry. */
+    assert_int_equal(nested.inner, NOOK_ECANCELED);
+    assert_int_equal(nested.outer, NOOK_ETIMEDOUT);
+}
+
+/* --- a cancel besides ----------------------------------------------------- */
+
+static int cancel_it(void *arg)
+{
+    struct scope *scope = arg;
+    (void)nook_sleep(scope->again ? 5 * MS : MS);
+    return nook_task_cancel(scope->task);
+}
+
+static int cancelled_within(void *arg)
+{
+    struct scope *scope = arg;
+    nook_task *canceller;
+    scope->task = nook_task_current();
+    int rc = nook_task_spawn(&canceller, cancel_it, scope, NULL);
+    if (rc != 0)
+        return rc;
+    scope->enter = nook_deadline_enter(&scope->deadline, 5 * MS);
+    scope->park = nook_sleep(UINT64_MAX);
+    if (scope->again)
+        (void)nook_sleep(10 * MS); /* the other one comes as well */
+    scope->exit = nook_deadline_exit(&scope->deadline);
+    scope->cancelling = (int)nook_task_cancelling(nook_task_current());
+    nook_task_unref(canceller);
+    return 0;
+}
+
+static void a_cancel_from_outside_is_no_timeout(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct scope scope = {0};
+        assert_int_equal(run(way, cancelled_within, &scope), 0);
+        assert_int_equal(scope.park, NOOK_ECANCELED);
+        assert_int_equal(scope.exit, 0);
+        assert_int_equal(scope.cancelling, 1);
+    }
+}
+
+static void a_cancel_beside_the_timeout_wins(void **state)
+{
+    struct scope scope = {.again = 1};
+    (void)state;
+    assert_int_equal(run(VIRTUAL, cancelled_within, &scope), 0);
+    assert_int_equal(scope.park, NOOK_ECANCELED);
+    assert_int_equal(scope.exit, NOOK_ECANCELED);
+    assert_int_equal(scope.cancelling, 1);
+}
+
+/* A scope that begins while a request is outstanding. */
+static int time_out_during_clean_up(void *arg)
+{
+    struct scope *scope = arg;
+    nook_task *self = nook_task_current();
+    int rc = nook_task_cancel(self);
+    if (rc == 0 && nook_yield() != NOOK_ECANCELED)
+        return -1;
+    scope->enter = nook_deadline_enter(&scope->deadline, MS);
+    scope->park = nook_sleep(UINT64_MAX);
+    scope->exit = nook_deadline_exit(&scope->deadline);
+    scope->cancelling = (int)nook_task_cancelling(self);
+    return rc;
+}
+
+static void a_request_from_before_the_scope_does_not_count(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct scope scope = {0};
+        assert_int_equal(run(way, time_out_during_clean_up, &scope), 0);
+        assert_int_equal(scope.park, NOOK_ECANCELED);
+        assert_int_equal(scope.exit, NOOK_ETIMEDOUT);
+        assert_int_equal(scope.cancelling, 1);
+    }
+}
+
+/* --- moved ---------------------------------------------------------------- */
+
+struct moved {
+    nook_deadline deadline;
+    int later, sooner, park, past, exit, unknown;
+    uint64_t woken;
+};
+
+static int move_it(void *arg)
+{
+    struct moved *moved = arg;
+    nook_deadline never = {0};
+    int rc = nook_deadline_enter(&moved->deadline, 5 * MS);
+    moved->unknown = nook_deadline_reschedule(&never, MS);
+    moved->later = nook_deadline_reschedule(&moved->deadline, 50 * MS);
+    if (rc == 0)
+        rc = nook_sleep(20 * MS);
+    moved->sooner = nook_deadline_reschedule(&moved->deadline, 10 * MS);
+    moved->park = nook_sleep(UINT64_MAX);
+    moved->woken = nook_now();
+    moved->past = nook_deadline_reschedule(&moved->deadline, MS);
+    moved->exit = nook_deadline_exit(&moved->deadline);
+    return rc;
+}
+
+static void a_deadline_moves_until_it_has_passed(void **state)
+{
+    struct moved moved = {0};
+    (void)state;
+    assert_int_equal(run(VIRTUAL, move_it, &moved), 0);
+    assert_int_equal(moved.unknown, NOOK_EINVAL);
+    assert_int_equal(moved.later, 0);
+    assert_int_equal(moved.sooner, 0);
+    assert_int_equal(moved.park, NOOK_ECANCELED);
+    assert_int_equal(moved.woken, 30 * MS);
+    assert_int_equal(moved.past, NOOK_EINVAL);
+    assert_int_equal(moved.exit, NOOK_ETIMEDOUT);
+}
+
+/* --- whose ---------------------------------------------------------------- */
+
+static int leave_a_foreign_one(void *arg)
+{
+    struct moved *moved = arg;
+    moved->later = nook_deadline_reschedule(&moved->deadline, MS);
+    moved->exit = nook_deadline_exit(&moved->deadline);
+    return 0;
+}
+
+static int enter_and_let_another_leave(void *arg)
+{
+    struct moved *moved = arg;
+    nook_task *task;
+    int rc = nook_deadline_enter(&moved->deadline, 1000 * MS);
+    moved->unknown = nook_deadline_enter(NULL, 1);
+    if (rc == 0)
+        rc = nook_task_spawn(&task, leave_a_foreign_one, moved, NULL);
+    if (rc != 0)
+        return rc;
+    rc = nook_task_join(task, NULL);
+    moved->past = nook_deadline_exit(&moved->deadline);
+    nook_task_unref(task);
+    return rc;
+}
+
+static void a_deadline_is_its_tasks_own(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct moved moved = {0};
+        assert_int_equal(run(way, enter_and_let_another_leave, &moved), 0);
+        assert_int_equal(moved.unknown, NOOK_EINVAL);
+        assert_int_equal(moved.later, NOOK_EINVAL);
+        assert_int_equal(moved.exit, NOOK_EINVAL);
+        assert_int_equal(moved.past, 0);
+    }
+}
+
+/* --- time that has come already, and scopes entered twice ----------------- */
+
+static void soon(void *arg)
+{
+    note(arg);
+}
+
+static int yield_within_nothing(void *arg)
+{
+    int *rc = arg;
+    nook_deadline deadline;
+    rc[0] = nook_deadline_enter(&deadline, 0);
+    for (int i = 0; rc[1] == 0 && i < 3; i++)
+        rc[1] = nook_yield();
+    rc[2] = nook_deadline_exit(&deadline);
+    rc[3] = nook_call_later(NULL, 0, soon, (void *)(uintptr_t) "later", NULL);
+    rc[4] = nook_yield();
+    rc[5] = nook_yield();
+    note("end");
+    return 0;
+}
+
+static void no_time_at_all_ends_the_next_park(void **state)
+{
+    const int wanted[] = {0, NOOK_ECANCELED, NOOK_ETIMEDOUT, 0, 0, 0};
+    (void)state;
+    for (enum way way = 0; way < REAL_3; way++) {
+        int rc[6] = {0};
+        trace_clear();
+        assert_int_equal(run(way, yield_within_nothing, rc), 0);
+        assert_memory_equal(rc, wanted, sizeof rc);
+        assert_string_equal(trace, "later end");
+    }
+}
+
+static int enter_twice(void *arg)
+{
+    int *rc = arg;
+    nook_deadline outer, inner;
+    rc[0] = nook_deadline_enter(&outer, 1000 * MS);
+    rc[1] = nook_deadline_enter(&inner, 1000 * MS);
+    rc[2] = nook_deadline_enter(&outer, 1);
+    rc[3] = nook_deadline_enter(&inner, 1);
+    rc[4] = nook_deadline_exit(&inner);
+    rc[5] = nook_deadline_exit(&outer);
+    return 0;
+}
+
+static void a_scope_is_entered_once(void **state)
+{
+    const int wanted[] = {0, 0, NOOK_EBUSY, NOOK_EBUSY, 0, 0};
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        int rc[6] = {0};
+        assert_int_equal(run(way, enter_twice, rc), 0);
+        assert_memory_equal(rc, wanted, sizeof rc);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        task_test(time_that_has_come_ends_the_wait),
+        task_test(time_that_does_not_come_is_not_felt),
+        task_test(the_scope_whose_time_came_says_so),
+        task_test(both_at_the_same_moment_both_say_so),
+        task_test(a_cancel_from_outside_is_no_timeout),
+        task_test(a_cancel_beside_the_timeout_wins),
+        task_test(a_request_from_before_the_scope_does_not_count),
+        task_test(a_deadline_moves_until_it_has_passed),
+        task_test(a_deadline_is_its_tasks_own),
+        task_test(no_time_at_all_ends_the_next_park),
+        task_test(a_scope_is_entered_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+/* Each program here runs with one more allocation that succeeds each time: starve.h. */
+#include "support.h"
+
+#include <sys/socket.h>
+
+#include "../support/starve.h"
+
+static NOOK_VAR_DEFINE(var);
+static enum way way;
+
+/* Runs it; what main says counts where the run had nothing to say. */
+static int both(nook_task_fn main, void *arg)
+{
+    int result = 0;
+    int rc = run_by(way, main, arg, NULL, &result);
+    return rc != 0 ? rc : result;
+}
+
+static void each_way(int (*program)(void))
+{
+    for (way = 0; way < WAYS; way++)
+        starve(program, nothing_alive);
+}
+
+/* --- tasks ---------------------------------------------------------------- */
+
+static int set_and_sleep(void *arg)
+{
+    int rc = nook_var_set(&var, arg, NULL);
+    TRY(nook_yield());
+    TRY(nook_sleep(1));
+    return rc;
+}
+
+static void ended(void *user)
+{
+    ++*(int *)user;
+}
+
+static int with_end(void *arg)
+{
+    int rc = nook_task_at_end(ended, arg);
+    TRY(nook_yield());
+    return rc;
+}
+
+static int gather_all(void *arg)
+{
+    enum { MANY = 20 }; /* more than gather has room for, and than the first heap */
+    nook_task *tasks[MANY] = {NULL};
+    int results[MANY] = {0}, ends = 0, rc = 0;
+    (void)arg;
+    for (int i = 0; i < MANY; i++)
+        TRY(nook_task_spawn(&tasks[i], set_and_sleep, value_of(i + 1), NULL));
+    TRY(nook_gather(tasks, MANY, results));
+    for (int i = 0; i < MANY; i++) {
+        TRY(results[i]);
+        nook_task_unref(tasks[i]);
+    }
+    nook_task *task = NULL;
+    TRY(nook_task_spawn(&task, with_end, &ends, &(nook_task_options){.stack_size = 65536}));
+    TRY(nook_task_join(task, results));
+    TRY(results[0]);
+    nook_task_unref(task);
+    return rc;
+}
+
+static int tasks(void)
+{
+    return both(gather_all, NULL);
+}
+
+static void tasks_without_memory(void **state)
+{
+    (void)state;
+    each_way(tasks);
+}
+
+static int leave_tasks(void *arg)
+{
+    int rc = 0;
+    (void)arg;
+    for (int i = 0; i < 5; i++)
+        TRY(nook_task_spawn(NULL, set_and_sleep, value_of(1),
+                            &(nook_task_options){.start = (nook_start)(i % 3)}));
+    return rc;
+}
+
+static int leaving(void)
+{
+    return both(leave_tasks, NULL);
+}
+
+static void ends_without_memory(void **state)
+{
+    (void)state;
+    each_way(leaving);
+}
+
+/* --- time, callbacks, descriptors ----------------------------------------- */
+
+static void note_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static int nap(void *arg)
+{
+    (void)arg;
+    return nook_sleep(1);
+}
+
+static int wait_for_all(void *arg)
+{
+    int *fd = arg, calls = 0, rc = 0, result = 0;
+    nook_deadline deadline;
+    nook_handle *handle = NULL;
+    nook_task *task = NULL;
+    TRY(nook_var_set(&var, value_of(1), NULL));
+    TRY(nook_task_spawn(&task, nap, NULL, NULL));
+    TRY(nook_call_soon(NULL, note_call, &calls, NULL));
+    TRY(nook_call_later(&handle, 1, note_call, &calls, NULL));
+    TRY(nook_task_on_done(NULL, task, note_call, &calls, NULL));
+    TRY(nook_on_fd(NULL, fd[0], NOOK_READABLE, note_call, &calls, NULL));
+    TRY(nook_deadline_enter(&deadline, 1000000 * MS));
+    if (rc == 0) {
+        TRY(nook_wait_fd(fd[1], NOOK_WRITABLE, NULL));
+        TRY(nook_sleep(1));
+        rc = nook_deadline_exit(&deadline) != 0 ? -1 : rc;
+    }
+    TRY(nook_task_join(task, &result));
+    TRY(result);
+    TRY(nook_yield()); /* so that no callback is left which counts here */
+    nook_handle_unref(handle);
+    nook_task_unref(task);
+    return rc;
+}
+
+static int waiting(void)
+{
+    int fd[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fd) != 0)
+        return -1;
+    int rc = both(wait_for_all, fd);
+    close(fd[0]);
+    close(fd[1]);
+    return rc;
+}
+
+static void waits_and_callbacks_without_memory(void **state)
+{
+    (void)state;
+    for (way = 0; way < REAL_3; way++)
+        starve(waiting, nothing_alive);
+}
+
+/* --- jobs ----------------------------------------------------------------- */
+
+static int job(void *arg)
+{
+    return nook_var_set(&var, arg, NULL);
+}
+
+static int use_jobs(void *arg)
+{
+    int result = 0, rc = nook_var_set(&var, value_of(1), NULL);
+    TRY(nook_to_thread(job, arg, &result));
+    TRY(result);
+    TRY(nook_run_in_executor(job, arg, &result));
+    TRY(result);
+    return rc;
+}
+
+static int jobs(void)
+{
+    static int value;
+    return both(use_jobs, &value);
+}
+
+static void jobs_without_memory(void **state)
+{
+    (void)state;
+    each_way(jobs);
+}
+
+/* --- schedules ------------------------------------------------------------ */
+
+static int yield_twice(void *arg)
+{
+    (void)arg;
+    int rc = nook_yield();
+    TRY(nook_yield());
+    return rc;
+}
+
+static int three(void *arg)
+{
+    nook_task *three[3] = {NULL};
+    int rc = 0;
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        TRY(nook_task_spawn(&three[i], yield_twice, NULL, NULL));
+    TRY(nook_gather(three, 3, NULL));
+    for (int i = 0; i < 3; i++)
+        nook_task_unref(three[i]);
+    return rc;
+}
+
+static nook_choose choose;
+
+/* An enumeration that is refused memory goes on where it was; a replay is the same. */
+static int schedules(void)
+{
+    nook_schedule *schedule;
+    nook_schedule_options options = {.choose = choose, .seed = 5, .replay = "0000000000"};
+    int rc = nook_schedule_new(&schedule, &options), runs = 0, result = 0;
+    if (rc != 0)
+        return rc;
+    while (runs < 100) {
+        int ran = nook_schedule_run(schedule, three, NULL, NULL, &result);
+        if (ran == NOOK_EEND)
+            break;
+        if (ran == NOOK_ESCHEDULE) {
+            rc = ran;
+            break;
+        }
+        if (ran == NOOK_ENOMEM || result == NOOK_ENOMEM)
+            rc = NOOK_ENOMEM; /* once, and then on */
+        runs++;
+    }
+    nook_schedule_free(schedule);
+    return rc;
+}
+
+static void seeds_without_memory(void **state)
+{
+    (void)state;
+    choose = NOOK_CHOOSE_SEED;
+    starve(schedules, nothing_alive);
+}
+
+static int yield_once(void *arg)
+{
+    (void)arg;
+    return nook_yield();
+}
+
+static int two(void *arg)
+{
+    nook_task *two[2] = {NULL};
+    int rc = 0;
+    (void)arg;
+    for (int i = 0; i < 2; i++)
+        TRY(nook_task_spawn(&two[i], yield_once, NULL, NULL));
+    TRY(nook_gather(two, 2, NULL));
+    nook_task_unref(two[0]);
+    nook_task_unref(two[1]);
+    return rc;
+}
+
+/* Where the program itself had enough, each of the 6 schedules comes to its end once. */
+static int complete(void)
+{
+    nook_schedule *schedule;
+    int rc = nook_schedule_new(&schedule, NULL), refused = 0, spoilt = 0, runs = 0;
+    if (rc != 0)
+        return rc;
+    while (rc != NOOK_EEND && runs < 100) {
+        int result = 0;
+        rc = nook_schedule_run(schedule, two, NULL, NULL, &result);
+        spoilt += result == NOOK_ENOMEM;
+        refused += rc == NOOK_ENOMEM;
+        runs += rc == 0 && result == 0;
+    }
+    nook_schedule_free(schedule);
+    if (!spoilt && runs != 6)
+        return -1;
+    return refused + spoilt != 0 ? NOOK_ENOMEM : 0;
+}
+
+static void an_enumeration_without_memory_goes_on_where_it_was(void **state)
+{
+    (void)state;
+    starve(complete, nothing_alive);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        task_test(tasks_without_memory),
+        task_test(ends_without_memory),
+        task_test(waits_and_callbacks_without_memory),
+        task_test(jobs_without_memory),
+        task_test(seeds_without_memory),
+        task_test(an_enumeration_without_memory_goes_on_where_it_was),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
