@@ -335,11 +335,10 @@ static void T13_T14_scopes_undo_themselves_on_every_way_out(void **state)
             continue;
     }
     assert_ptr_equal(get(&user), alice);
-    NOOK_WITH(&user, carol)
-    {
+    NOOK_WITH (&user, carol) {
         assert_ptr_equal(get(&user), carol);
-        NOOK_WITH(&other, bob)
-        assert_ptr_equal(get(&other), bob);
+        NOOK_WITH (&other, bob)
+            assert_ptr_equal(get(&other), bob);
         break;
     }
     assert_ptr_equal(get(&user), alice);
@@ -350,8 +349,7 @@ static void T15_one_reset_undoes_several_sets(void **state)
 {
     (void)state;
     assert_int_equal(nook_var_set(&user, alice, NULL), 0);
-    NOOK_WITH(&user, bob)
-    {
+    NOOK_WITH (&user, bob) {
         assert_int_equal(nook_var_set(&user, carol, NULL), 0);
         assert_int_equal(nook_var_set(&user, NULL, NULL), 0);
     }
@@ -370,8 +368,8 @@ static void T16_T17_a_scope_may_reset_its_token_or_another(void **state)
         assert_int_equal(nook_var_reset(&user, &mine), NOOK_EUSED);
     }
     assert_ptr_equal(get(&user), alice);
-    NOOK_WITH(&user, bob)
-    assert_int_equal(nook_var_reset(&user, &outer), 0);
+    NOOK_WITH (&user, bob)
+        assert_int_equal(nook_var_reset(&user, &outer), 0);
     assert_ptr_equal(get(&user), alice); /* the scope restores its own old value [T8] */
 }
 
