@@ -276,10 +276,12 @@ static int rebind(struct nook__map *map, const nook_var *var, uint32_t index, vo
     return 0;
 }
 
-static int inherit_one(struct nook__map *map, nook_var *var, uint32_t index, void *value)
+/* What the child gets in place of `value`: its own copy, or nothing. */
+static int inherit_one(struct nook__map *map, uint32_t index, void *value)
 {
-    void *copy;
-    if (var->ops->inherit != NOOK_INHERIT_DUPLICATE || var->ops->duplicate == NULL)
+    void *copy = NULL;
+    nook_var *var = nook__var_at(index);
+    if (var->ops->inherit == NOOK_INHERIT_DROP)
         return rebind(map, var, index, NOOK__UNSET);
     int rc = var->ops->duplicate(value, &copy, var->user);
     if (rc < 0)
@@ -292,16 +294,10 @@ static int inherit_one(struct nook__map *map, nook_var *var, uint32_t index, voi
 /* Applies the policies to `map`, going by the bindings of the parent's. */
 static int inherit_all(const struct nook__map *parent, struct nook__map *map)
 {
-    void *value;
     uint32_t index = 0;
     int rc = 0;
-    if (parent->root->special == 0)
-        return 0;
-    while (rc == 0 && (index = nook__map_next(parent, index + 1, &value)) != 0) {
-        nook_var *var = nook__var_at(index);
-        if (nook__var_special(var))
-            rc = inherit_one(map, var, index, value);
-    }
+    while (rc == 0 && (index = nook__map_next_special(parent, index + 1)) != 0)
+        rc = inherit_one(map, index, nook__map_get(parent->root, parent->height, index));
     return rc;
 }
 

@@ -70,6 +70,8 @@ int nook__var_number(nook_var *var, uint32_t *index)
     *index = nook__var_index(var);
     if (*index != 0)
         return 0;
+    if (!nook__ops_fit(var->ops))
+        return NOOK_EINVAL;
     int rc = 0;
     pthread_mutex_lock(&lock);
     *index = var->nook__index;
@@ -95,7 +97,7 @@ int nook_var_new(nook_var **out, const char *name, const nook_var_options *optio
 {
     static const nook_var_options none;
     const nook_var_options *o = options != NULL ? options : &none;
-    if (out == NULL || name == NULL)
+    if (out == NULL || name == NULL || !nook__ops_fit(o->ops))
         return NOOK_EINVAL;
     size_t size = strlen(name) + 1;
     nook_var *var = malloc(sizeof *var + size);

@@ -42,9 +42,10 @@ typedef enum nook_inherit {
 } nook_inherit;
 
 /*
- * What a variable's values need; every member may be NULL. `user` is the
- * variable's user pointer. One table may serve many variables; it must outlive
- * them.
+ * What a variable's values need. Members may be NULL, but retain and release go
+ * together, since maps share values, and NOOK_INHERIT_DUPLICATE needs
+ * `duplicate`. `user` is the variable's user pointer. One table may serve many
+ * variables; it must outlive them, and not change once one of them was set.
  */
 typedef struct nook_value_ops {
     /* One more holder. The new value is retained before it becomes visible. */
@@ -101,7 +102,8 @@ typedef struct nook_var_options {
  * Makes a variable; *out is one reference, given back with nook_var_unref.
  * `name` is copied; `options` may be NULL. Contexts and tokens that hold the
  * variable keep it alive [V14].
- * NOOK_EINVAL: out or name is NULL [V1]. NOOK_ENOMEM.
+ * NOOK_EINVAL: out or name is NULL [V1], or the ops do not fit each other.
+ * NOOK_ENOMEM.
  */
 NOOK_API NOOK_NODISCARD int nook_var_new(nook_var **out, const char *name,
                                          const nook_var_options *options);
@@ -154,7 +156,8 @@ NOOK_API void *nook_var_get_or(const nook_var *var, void *fallback);
  * gets its base context. `value` is retained. With a token, the token owns the
  * previous binding; with NULL it is released. On failure nothing has changed,
  * and *token is no token.
- * NOOK_EINVAL: var is NULL. NOOK_ENOMEM. NOOK_EAGAIN: a million variables exist.
+ * NOOK_EINVAL: var is NULL, or a static variable's ops do not fit each other.
+ * NOOK_ENOMEM. NOOK_EAGAIN: a million variables exist.
  */
 NOOK_API int nook_var_set(nook_var *var, void *value, nook_token *token);
 
