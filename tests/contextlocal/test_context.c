@@ -458,6 +458,64 @@ static void H11_a_dropped_chain_leaves_what_it_had_entered(void **state)
     nook_state_drop(NULL);
 }
 
+/* --- what a set costs ------------------------------------------------------ */
+
+/* How many parts of maps it took to bind the variable in a map that a copy shares. */
+static long nodes_of_a_set(nook_var *var, void *value, nook_token *token)
+{
+    nook_context_counts before = {0}, after = {0};
+    (void)nook_context_count(&before);
+    assert_int_equal(nook_var_set(var, value, token), 0);
+    (void)nook_context_count(&after);
+    return after.nodes - before.nodes;
+}
+
+static void M2_the_identical_value_leaves_the_map_shared(void **state)
+{
+    struct counted a = {0}, same = {0};
+    nook_var_options options = {.ops = &counted_ops};
+    nook_context_counts counts;
+    nook_context *copy;
+    nook_var *var;
+    nook_token token;
+    void *old;
+    (void)state;
+    assert_int_equal(nook_var_new(&var, "counted", &options), 0);
+    assert_int_equal(nook_var_set(var, &a, NULL), 0);
+    assert_int_equal(nook_context_copy_current(&copy), 0);
+    assert_int_equal(nodes_of_a_set(var, &a, &token), 0);
+    assert_int_equal(a.held, 2); /* the map's and the token's */
+    assert_int_equal(nook_token_old(&token, &old), 0);
+    assert_ptr_equal(old, &a);
+    assert_int_equal(nook_var_reset(var, &token), 0);
+    assert_int_equal(a.held, 1);
+    if (nook_context_count(&counts) == 0) /* equal is not identical */
+        assert_in_range(nodes_of_a_set(var, &same, NULL), 1, 4);
+    nook_context_unref(copy);
+    nook_thread_detach();
+    nook_var_unref(var);
+    assert_int_equal(a.held, 0);
+    assert_int_equal(same.held, 0);
+}
+
+static void M3_unsetting_what_is_not_set_leaves_the_map_shared(void **state)
+{
+    nook_context_counts before = {0}, after = {0};
+    nook_context *copy;
+    nook_token token;
+    (void)state;
+    assert_int_equal(nook_var_set(&user, alice, &token), 0);
+    nook_context_clear(nook_context_peek());
+    assert_int_equal(nook_var_set(&other, alice, NULL), 0);
+    assert_int_equal(nook_context_copy_current(&copy), 0);
+    (void)nook_context_count(&before);
+    assert_int_equal(nook_var_reset(&user, &token), 0);
+    (void)nook_context_count(&after);
+    assert_int_equal(after.nodes, before.nodes);
+    assert_int_equal(nook_context_len(copy), 1);
+    nook_context_unref(copy);
+}
+
 /* --- clear and user pointer ----------------------------------------------- */
 
 static void D8_clear_drops_every_binding(void **state)
@@ -644,6 +702,8 @@ int main(void)
         context_test(H11_chains_are_left_in_any_order),
         context_test(H11_a_context_may_be_the_state_of_several),
         context_test(H11_a_dropped_chain_leaves_what_it_had_entered),
+        context_test(M2_the_identical_value_leaves_the_map_shared),
+        context_test(M3_unsetting_what_is_not_set_leaves_the_map_shared),
         context_test(D8_clear_drops_every_binding),
         context_test(D8_a_context_that_holds_itself_is_freed_by_clear),
         context_test(H4_a_context_carries_a_pointer),
