@@ -19,8 +19,10 @@
  * Readers exclude each other by a lock; no callback runs inside any of this.
  */
 #include "context.h"
+#include "base/unwatched.h"
 #include "count.h"
 
+#include <limits.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
@@ -31,16 +33,28 @@
 struct nook__counts nook__counts;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key; /* set where the thread has a chain to drop at its exit */
+static pthread_key_t key; /* what it holds: see "A thread's exit" */
 static int key_error;
 static int fence_needed;
 static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t next_id = 1;
 
-static void at_thread_exit(void *unused)
+/*
+ * A thread's exit. POSIX calls a key's destructor again, for some rounds, where
+ * it is set anew: a release, or another key's destructor, may bind a variable
+ * after the chain was dropped. The key holds an address in `rounds`, whose
+ * offset says how many have passed. From the last but one on no chain is begun
+ * any more, since nobody would drop it: the last finds nothing left to do.
+ */
+static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS];
+static char *const too_late = &rounds[PTHREAD_DESTRUCTOR_ITERATIONS - 1];
+
+NOOK__UNWATCHED static void at_thread_exit(void *round)
 {
-    (void)unused;
-    nook_thread_detach();
+    int last = round == too_late;
+    (void)pthread_setspecific(key, last ? round : (char *)round + 1);
+    if (!last)
+        nook_thread_detach();
 }
 
 static void set_up(void)
@@ -205,12 +219,13 @@ void nook_context_unref(nook_context *context)
     NOOK__COUNT(contexts, -1);
 }
 
-/* A thread that gets a first context must drop its chain when it exits. */
+/* A thread that begins a chain must drop it when it exits. */
 static int watch_thread_exit(void)
 {
-    if (pthread_getspecific(key) != NULL)
-        return 0;
-    return pthread_setspecific(key, &key) == 0 ? 0 : NOOK_ENOMEM;
+    const char *round = pthread_getspecific(key);
+    if (round != NULL)
+        return round == too_late ? NOOK_EBUSY : 0;
+    return pthread_setspecific(key, rounds) == 0 ? 0 : NOOK_ENOMEM;
 }
 
 int nook__context_require(nook_context **out)
@@ -224,6 +239,7 @@ int nook__context_require(nook_context **out)
     rc = watch_thread_exit();
     if (rc < 0) {
         nook_context_unref(*out);
+        *out = NULL;
         return rc;
     }
     nook__current_set(*out);
@@ -336,9 +352,10 @@ int nook_context_enter(nook_context *context)
                                                  memory_order_acquire, memory_order_relaxed))
         return NOOK_EENTERED;
     nook_context *before = nook__current_get();
-    if (before == NULL && watch_thread_exit() < 0) {
+    int rc = before == NULL ? watch_thread_exit() : 0;
+    if (rc < 0) {
         atomic_store_explicit(&context->entered, 0, memory_order_release);
-        return NOOK_ENOMEM;
+        return rc;
     }
     context->prev = before;
     nook__current_set(nook_context_ref(context));
@@ -407,7 +424,8 @@ void nook_thread_detach(void)
     nook_context *chain = nook__current_get();
     if (chain == NULL)
         return;
-    (void)pthread_setspecific(key, NULL);
+    if (pthread_getspecific(key) == rounds)
+        (void)pthread_setspecific(key, NULL); /* or else an exit has begun, and counts */
     nook_state_drop(nook_state_swap(NULL));
 }
 

@@ -16,7 +16,7 @@ struct nook_context {
     void *user;
 };
 
-/* The current context, made if the thread has none. NOOK_ENOMEM. */
+/* The current context, made if the thread has none. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__context_require(nook_context **out);
 
 /*

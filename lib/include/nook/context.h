@@ -157,7 +157,9 @@ NOOK_API void *nook_var_get_or(const nook_var *var, void *fallback);
  * previous binding; with NULL it is released. On failure nothing has changed,
  * and *token is no token.
  * NOOK_EINVAL: var is NULL, or a static variable's ops do not fit each other.
- * NOOK_ENOMEM. NOOK_EAGAIN: a million variables exist.
+ * NOOK_ENOMEM. NOOK_EAGAIN: a million variables exist. NOOK_EBUSY: the thread is
+ * exiting and has given up its last chain; only in the late rounds of the
+ * destructors of pthread keys, and of what they release.
  */
 NOOK_API int nook_var_set(nook_var *var, void *value, nook_token *token);
 
@@ -232,7 +234,10 @@ NOOK_API NOOK_NODISCARD int nook_context_new(nook_context **out);
  */
 NOOK_API NOOK_NODISCARD int nook_context_copy(nook_context *context, nook_context **out);
 
-/* The same for the current context (copy_context), which a thread gets if it had none [V8]. */
+/*
+ * The same for the current context (copy_context), which a thread gets if it had
+ * none [V8]. Also NOOK_EBUSY, as in nook_var_set.
+ */
 NOOK_API NOOK_NODISCARD int nook_context_copy_current(nook_context **out);
 
 /*
@@ -253,21 +258,28 @@ NOOK_API void nook_context_unref(nook_context *context);
  * parked [G6]. A thread's base context and a task's own context never count as
  * entered [C17].
  * NOOK_EENTERED: entered already, here or elsewhere [C15]. NOOK_EINVAL: NULL.
+ * NOOK_ENOMEM, and NOOK_EBUSY as in nook_var_set: on a thread without a chain.
+ *
+ * Only one thread at a time may run in a context, and for a context that is
+ * entered this call sees to it. For one that is current without being entered,
+ * a base or a state that was swapped in, the caller does.
  */
 NOOK_API NOOK_NODISCARD int nook_context_enter(nook_context *context);
 
 /*
  * Leaves a context; the one from before is current again [C16].
  * NOOK_ENOTENTERED: it is not entered. NOOK_ENOTCURRENT: another one is current
- * here. NOOK_EINVAL: NULL.
+ * here. NOOK_EINVAL: NULL. A context that several chains share is left by the
+ * one that entered it: an exit cannot tell them apart.
  */
 NOOK_API int nook_context_exit(nook_context *context);
 
 /*
  * enter, fn(arg), exit. *result (may be NULL) gets what fn returned; what fn set
  * stays in the context [C11-C13]. fn may park.
- * NOOK_EINVAL, NOOK_EENTERED: fn was not called. NOOK_ENOTCURRENT,
- * NOOK_ENOTENTERED: fn left with another context current; *result is untouched.
+ * NOOK_EINVAL (also for a NULL fn), or an error of enter: fn was not called.
+ * NOOK_ENOTCURRENT, NOOK_ENOTENTERED: fn left with another context current;
+ * *result is untouched.
  */
 NOOK_API int nook_context_run(nook_context *context, int (*fn)(void *arg), void *arg,
                               int *result);
@@ -309,7 +321,8 @@ NOOK_API int nook_context_equal(nook_context *a, nook_context *b);
 
 /*
  * Drops every binding (contexts have no cycle collector). From the thread where
- * the context is current, or while it is current nowhere. NULL is ignored.
+ * the context is current, or, by one thread at a time, while it is current
+ * nowhere. NULL is ignored.
  */
 NOOK_API void nook_context_clear(nook_context *context);
 
@@ -337,15 +350,22 @@ NOOK_API void nook_context_iter_close(nook_context_iter *iter);
  * the base. Swap hands over the calling thread's whole chain and installs
  * another; ownership moves both ways, NULL means "none yet", and nothing is
  * checked [H11]. One call per switch makes any coroutine library carry contexts.
+ * A thread's exit drops the chain that the thread began itself. One that was
+ * swapped in on a thread without a chain is swapped out again before.
  */
 NOOK_API nook_context *nook_state_swap(nook_context *state);
 
-/* Leaves what the chain has entered, gives up its base. For a coroutine that ends or dies. */
+/*
+ * Leaves what the chain has entered, gives up its base. For a coroutine that ends
+ * or dies. Where the base is shared, and entered by another chain, leave what
+ * is above it and give the base up with nook_context_unref.
+ */
 NOOK_API void nook_state_drop(nook_context *state);
 
 /*
  * Gives up the calling thread's chain now, as its exit would. The thread may go
- * on using contexts afterwards, from an empty one [H10].
+ * on using contexts afterwards, from an empty one [H10]. A plug-in with nook
+ * inside detaches each of its threads before it is unloaded.
  */
 NOOK_API void nook_thread_detach(void);
 
@@ -353,15 +373,16 @@ NOOK_API void nook_thread_detach(void);
  * Watches switches: fn(now, user) runs after each enter, each exit and each
  * state swap on the thread that switched, with the new current context (NULL:
  * none). set and reset fire nothing. A watcher that switches contexts itself
- * does not fire watchers again [C22, H12]. At most 8.
+ * does not fire watchers again [C22, H12]; it must not park. At most 8.
  * NOOK_EINVAL: fn or id is NULL. NOOK_EAGAIN: 8 are registered.
  */
 NOOK_API NOOK_NODISCARD int nook_watcher_add(void (*fn)(nook_context *now, void *user),
                                              void *user, int *id);
 
 /*
- * When it returns, no other thread runs the watcher any more; a watcher may
- * remove itself, and then runs to its end. NOOK_EINVAL: no such watcher.
+ * When it returns, no other thread runs the watcher any more. Inside a watcher,
+ * which may remove itself or another, it does not wait for that.
+ * NOOK_EINVAL: no such watcher.
  */
 NOOK_API int nook_watcher_remove(int id);
 
