@@ -22,12 +22,14 @@
 #include "base/unwatched.h"
 #include "count.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct nook__counts nook__counts;
@@ -35,9 +37,18 @@ struct nook__counts nook__counts;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* what it holds: see "A thread's exit" */
 static int key_error;
-static int fence_needed;
+static _Atomic uint32_t fence_needed; /* from the start, or from a barrier that failed */
 static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t next_id = 1;
+
+/* 1 where the kernel does it. errno is the caller's. */
+static int membarrier(int command)
+{
+    int saved = errno;
+    int done = syscall(SYS_membarrier, command, 0, 0) == 0;
+    errno = saved;
+    return done;
+}
 
 /*
  * A thread's exit. POSIX calls a key's destructor again, for some rounds, where
@@ -60,22 +71,47 @@ NOOK__UNWATCHED static void at_thread_exit(void *round)
 static void set_up(void)
 {
     key_error = pthread_key_create(&key, at_thread_exit);
-    fence_needed =
-        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+    fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 /* --- the protocol --------------------------------------------------------- */
 
-static int barrier_all_threads(void)
+static int needs_fence(void)
 {
-    return (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    return atomic_load_explicit(&fence_needed, memory_order_relaxed) != 0;
+}
+
+/*
+ * A sandbox may forbid the call only after set_up was allowed it. Then owners
+ * fence from now on; those that are inside a window without one have their store
+ * out, and have seen `fence_needed`, long before the pause is over.
+ */
+static void fence_from_now_on(void)
+{
+    struct timespec pause = {0, 10000000};
+    int saved = errno;
+    atomic_store_explicit(&fence_needed, 1, memory_order_seq_cst);
+    while (nanosleep(&pause, &pause) != 0)
+        continue;
+    errno = saved;
+}
+
+static void barrier_all_threads(void)
+{
+    for (int tries = 0; !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); tries++) {
+        if (tries == 100) { /* until then the kernel may have been short of memory */
+            fence_from_now_on();
+            return;
+        }
+        sched_yield();
+    }
 }
 
 static void write_begin(nook_context *context)
 {
     for (;;) {
         atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
-        if (__builtin_expect(fence_needed, 0))
+        if (__builtin_expect(needs_fence(), 0))
             atomic_thread_fence(memory_order_seq_cst);
         else
             atomic_signal_fence(memory_order_seq_cst);
@@ -97,8 +133,8 @@ static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
     pthread_mutex_lock(&readers);
     atomic_store_explicit(&context->reading, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!fence_needed)
-        (void)barrier_all_threads(); /* registered, so it cannot fail */
+    if (!needs_fence())
+        barrier_all_threads();
     while (atomic_load_explicit(&context->writing, memory_order_acquire))
         sched_yield();
     *out = context->map;
