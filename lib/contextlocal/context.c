@@ -68,8 +68,33 @@ NOOK__UNWATCHED static void at_thread_exit(void *round)
         nook_thread_detach();
 }
 
+/*
+ * A fork copies locks as they are, but not the threads that would release them:
+ * so the one that forks holds them all meanwhile.
+ */
+static void before_fork(void)
+{
+    pthread_mutex_lock(&readers);
+    nook__vars_lock();
+    nook__watchers_lock();
+}
+
+static void after_fork(void)
+{
+    nook__watchers_unlock();
+    nook__vars_unlock();
+    pthread_mutex_unlock(&readers);
+}
+
+static void after_fork_in_child(void)
+{
+    nook__watchers_forget_others();
+    after_fork();
+}
+
 static void set_up(void)
 {
+    (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
     key_error = pthread_key_create(&key, at_thread_exit);
     fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }

@@ -27,6 +27,16 @@ static _Atomic(union entry *) pages[NOOK__VAR_LIMIT / PAGE];
 static uint32_t used = 1;  /* numbers below it were given out once */
 static uint32_t free_list; /* 0: none */
 
+void nook__vars_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void nook__vars_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
 static union entry *entry_at(uint32_t index)
 {
     return &atomic_load_explicit(&pages[index / PAGE], memory_order_acquire)[index % PAGE];

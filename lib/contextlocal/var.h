@@ -16,6 +16,10 @@ int nook__var_number(nook_var *var, uint32_t *index);
 /* The variable of a number that a map binds: such a number cannot be reused. */
 nook_var *nook__var_at(uint32_t index);
 
+/* Around a fork. */
+void nook__vars_lock(void);
+void nook__vars_unlock(void);
+
 static inline uint32_t nook__var_index(const nook_var *var)
 {
     return __atomic_load_n(&var->nook__index, __ATOMIC_ACQUIRE);

@@ -14,6 +14,10 @@
  * lock held, may call every function of this header, and may run on any thread,
  * also on one that is exiting.
  *
+ * Not for signal handlers. After a fork the child goes on with what its one
+ * thread had; contexts that other threads were running in are not to be touched
+ * there, since they may have been half changed.
+ *
  * There is no cycle collector: a value that holds its own context, or a token
  * kept inside the context that it undoes, lives until nook_context_clear or
  * nook_token_drop.
