@@ -1,67 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Each program here runs again and again, and each time one more allocation
- * succeeds before one fails. It must report NOOK_ENOMEM or do without, and
- * leave nothing behind. The linker sends malloc, calloc and realloc through here.
- */
+/* Without memory: each program is starved at each of its allocations. */
 #include "support.h"
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-static long countdown = -1; /* allocations until the one that fails; -1: none does */
-static int failed;
-
-static int fails(void)
-{
-    if (countdown < 0 || countdown-- != 0)
-        return 0;
-    failed = 1;
-    return 1;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    return fails() ? NULL : __real_realloc(block, size);
-}
-
-/* Runs the program until none of its allocations fails any more. */
-static void starve(int (*program)(void))
-{
-    int refused = 0;
-    for (long n = 0;; n++) {
-        countdown = n;
-        failed = 0;
-        int rc = program();
-        countdown = -1;
-        assert_true(rc == 0 || (failed && rc == NOOK_ENOMEM));
-        refused += rc != 0;
-        assert_int_equal(nothing_alive(NULL), 0);
-        if (!failed)
-            break;
-    }
-    assert_in_range(refused, 1, 100000);
-}
-
-#define TRY(call)        \
-    do {                 \
-        if (rc == 0)     \
-            rc = (call); \
-    } while (0)
+#include "../starve.h"
 
 static char value_a[] = "a", value_b[] = "b";
 
@@ -124,7 +65,7 @@ static int use_keys(void)
 static void H18_keys_without_memory(void **state)
 {
     (void)state;
-    starve(use_keys);
+    starve(ONCE, use_keys);
 }
 
 /* --- Locals --------------------------------------------------------------- */
@@ -208,10 +149,10 @@ static int many_identities(void)
 static void H19_locals_without_memory(void **state)
 {
     (void)state;
-    starve(use_local_by_thread);
-    starve(use_local_by_flow);
-    starve(use_local_by_key);
-    starve(many_identities);
+    starve(ONCE, use_local_by_thread);
+    starve(ONCE, use_local_by_flow);
+    starve(ONCE, use_local_by_key);
+    starve(ONCE, many_identities);
 }
 
 static struct counted owned;
@@ -239,7 +180,7 @@ static int bind_owned(void)
 static void H19_a_value_that_was_not_bound_is_not_released(void **state)
 {
     (void)state;
-    starve(bind_owned);
+    starve(ONCE, bind_owned);
 }
 
 /* --- stacks and managers -------------------------------------------------- */
@@ -289,9 +230,9 @@ static int use_manager(void)
 static void H19_stacks_and_managers_without_memory(void **state)
 {
     (void)state;
-    starve(use_stack_by_thread);
-    starve(use_stack_by_flow);
-    starve(use_manager);
+    starve(ONCE, use_stack_by_thread);
+    starve(ONCE, use_stack_by_flow);
+    starve(ONCE, use_manager);
 }
 
 /* --- contexts ------------------------------------------------------------- */
@@ -377,8 +318,8 @@ static int use_contexts_by_flow(void)
 static void F11_F14_contexts_without_memory(void **state)
 {
     (void)state;
-    starve(use_contexts_by_thread);
-    starve(use_contexts_by_flow);
+    starve(ONCE, use_contexts_by_thread);
+    starve(ONCE, use_contexts_by_flow);
 }
 
 int main(void)
