@@ -654,6 +654,35 @@ static void C21_H2_a_retain_that_sets_comes_before_the_set(void **state)
     set_reentered(&retain_sets, 1, 0);
 }
 
+/* The set under way copies a part of the map, and with it retains what stands beside. */
+static void C21_H2_what_a_retain_sets_while_the_map_is_copied_is_kept(void **state)
+{
+    struct counted a = {0}, b = {0}, beside = {0};
+    nook_var_options options = {.ops = &counted_ops}, noisy = {.ops = &retain_sets};
+    nook_var *neighbour, *var;
+    nook_context *copy;
+    (void)state;
+    assert_int_equal(nook_var_new(&neighbour, "neighbour", &noisy), 0);
+    assert_int_equal(nook_var_new(&reentered, "re-entered", &options), 0);
+    assert_int_equal(nook_var_new(&var, "set", &options), 0);
+    assert_int_equal(nook_var_set(neighbour, &beside, NULL), 0);
+    assert_int_equal(nook_var_set(var, &a, NULL), 0);
+    assert_int_equal(nook_context_copy_current(&copy), 0);
+    set_meanwhile = &b;
+    assert_int_equal(nook_var_set(var, &b, NULL), 0);
+    assert_null(set_meanwhile);
+    assert_ptr_equal(get(var), &b);
+    assert_ptr_equal(get(reentered), &b); /* not overwritten by a map from before it */
+    assert_int_equal(nook_context_len(nook_context_peek()), 3);
+    assert_int_equal(nook_context_len(copy), 2);
+    nook_context_unref(copy);
+    nook_thread_detach();
+    assert_int_equal(a.held + b.held + beside.held, 0);
+    nook_var_unref(var);
+    nook_var_unref(reentered);
+    nook_var_unref(neighbour);
+}
+
 static void detach_on_retain(void *value, void *unused)
 {
     counted_retain(value, unused);
@@ -709,6 +738,7 @@ int main(void)
         context_test(H4_a_context_carries_a_pointer),
         context_test(C21_H2_a_release_that_sets_comes_after_the_set),
         context_test(C21_H2_a_retain_that_sets_comes_before_the_set),
+        context_test(C21_H2_what_a_retain_sets_while_the_map_is_copied_is_kept),
         context_test(C21_H2_a_retain_that_gives_up_the_chain),
     };
     return cmocka_run_group_tests_name("contextlocal.context", tests, NULL, NULL);

@@ -251,6 +251,48 @@ static void T7_C21_a_release_cannot_use_the_token_again(void **state)
     nook_var_unref(reset_var);
 }
 
+/*
+ * The same while the map is copied: what the copied part holds is retained in the middle
+ * of the reset, and what a retain then does must be neither lost nor done twice.
+ */
+static void reset_while_retained(void *value, void *unused)
+{
+    nook_token *token = reset_again;
+    reset_again = NULL;
+    counted_retain(value, unused);
+    if (token != NULL)
+        second_reset = nook_var_reset(reset_var, token);
+}
+
+static void T7_C21_a_retain_cannot_use_the_token_again(void **state)
+{
+    static const nook_value_ops ops = {reset_while_retained, counted_release, NULL, NULL,
+                                       NOOK_INHERIT_COPY};
+    struct counted a = {0}, b = {0}, neighbour_value = {0};
+    nook_var_options options = {.ops = &counted_ops}, noisy = {.ops = &ops};
+    nook_var *neighbour;
+    nook_context *copy;
+    nook_token token;
+    (void)state;
+    assert_int_equal(nook_var_new(&reset_var, "resetting", &options), 0);
+    assert_int_equal(nook_var_new(&neighbour, "neighbour", &noisy), 0);
+    assert_int_equal(nook_var_set(neighbour, &neighbour_value, NULL), 0);
+    assert_int_equal(nook_var_set(reset_var, &a, NULL), 0);
+    assert_int_equal(nook_var_set(reset_var, &b, &token), 0);
+    assert_int_equal(nook_context_copy_current(&copy), 0);
+    reset_again = &token;
+    second_reset = 0;
+    assert_int_equal(nook_var_reset(reset_var, &token), 0);
+    assert_null(reset_again); /* the neighbour was retained */
+    assert_int_equal(second_reset, NOOK_EUSED);
+    assert_ptr_equal(get(reset_var), &a);
+    nook_context_unref(copy);
+    nook_thread_detach();
+    assert_int_equal(a.held + b.held + neighbour_value.held, 0);
+    nook_var_unref(neighbour);
+    nook_var_unref(reset_var);
+}
+
 /* --- scopes ------------------------------------------------------------------------- */
 
 static void *return_from_a_scope(void)
@@ -366,6 +408,7 @@ int main(void)
         context_test(T8_many_tokens_in_a_random_order),
         context_test(T3_questions_about_a_used_token),
         context_test(T7_C21_a_release_cannot_use_the_token_again),
+        context_test(T7_C21_a_retain_cannot_use_the_token_again),
         context_test(T14_return_and_goto_leave_a_scope),
         context_test(T13_a_scope_in_which_the_set_failed_undoes_nothing),
         context_test(T17_a_scope_that_ends_in_another_context_lets_go),
