@@ -69,10 +69,10 @@ int nook_var_set(nook_var *var, void *value, nook_token *token)
         rc = nook__context_require(&context);
     if (rc < 0)
         return rc;
-    nook__binding_retain(index, value);
-    /* A retain callback may have switched, even dropped, contexts: hold this one. */
+    /* A retain callback may switch, even drop, contexts: hold this one. */
     nook_context_ref(context);
     uint64_t id = context->id;
+    nook__binding_retain(index, value);
     rc = nook__context_exchange(context, var, index, value, &old);
     if (rc < 0)
         nook__binding_release(index, value);
