@@ -2,6 +2,8 @@
 /* Variables and tokens: V1-V17, T1-T19 of docs/semantics.md. */
 #include "support.h"
 
+#include <string.h>
+
 static NOOK_VAR_DEFINE(user);
 static NOOK_VAR_DEFINE(other);
 
@@ -335,11 +337,10 @@ static void T13_T14_scopes_undo_themselves_on_every_way_out(void **state)
             continue;
     }
     assert_ptr_equal(get(&user), alice);
-    NOOK_WITH(&user, carol)
-    {
+    NOOK_WITH (&user, carol) {
         assert_ptr_equal(get(&user), carol);
-        NOOK_WITH(&other, bob)
-        assert_ptr_equal(get(&other), bob);
+        NOOK_WITH (&other, bob)
+            assert_ptr_equal(get(&other), bob);
         break;
     }
     assert_ptr_equal(get(&user), alice);
@@ -350,8 +351,7 @@ static void T15_one_reset_undoes_several_sets(void **state)
 {
     (void)state;
     assert_int_equal(nook_var_set(&user, alice, NULL), 0);
-    NOOK_WITH(&user, bob)
-    {
+    NOOK_WITH (&user, bob) {
         assert_int_equal(nook_var_set(&user, carol, NULL), 0);
         assert_int_equal(nook_var_set(&user, NULL, NULL), 0);
     }
@@ -370,8 +370,8 @@ static void T16_T17_a_scope_may_reset_its_token_or_another(void **state)
         assert_int_equal(nook_var_reset(&user, &mine), NOOK_EUSED);
     }
     assert_ptr_equal(get(&user), alice);
-    NOOK_WITH(&user, bob)
-    assert_int_equal(nook_var_reset(&user, &outer), 0);
+    NOOK_WITH (&user, bob)
+        assert_int_equal(nook_var_reset(&user, &outer), 0);
     assert_ptr_equal(get(&user), alice); /* the scope restores its own old value [T8] */
 }
 
@@ -448,6 +448,64 @@ static void numbers_of_dead_variables_are_reused_and_start_unset(void **state)
     }
 }
 
+/* A value that keeps the token of its own set: gone with its last holder. */
+struct session {
+    int held;
+    nook_token token;
+};
+
+static void session_retain(void *value, void *where)
+{
+    (void)where;
+    ((struct session *)value)->held++;
+}
+
+/* What free and the next malloc do to it, but defined. */
+static void session_release(void *value, void *where)
+{
+    struct session *session = value;
+    (void)where;
+    if (--session->held == 0)
+        memset(&session->token, 0x55, sizeof session->token);
+}
+
+static const nook_value_ops session_ops = {.retain = session_retain,
+                                           .release = session_release};
+
+static void a_token_may_lie_in_the_value_that_its_reset_releases(void **state)
+{
+    nook_var_options options = {
+        .ops = &session_ops, .user = &finalised, .finalise = count_finalised};
+    struct session session = {0};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "session", &options), 0);
+    assert_int_equal(nook_var_set(var, &session, &session.token), 0);
+    assert_int_equal(nook_var_reset(var, &session.token), 0);
+    assert_int_equal(session.held, 0);
+    nook_var_unref(var);
+    assert_int_equal(finalised, 1);
+}
+
+static void a_token_may_lie_in_the_old_value_that_it_drops(void **state)
+{
+    nook_var_options options = {
+        .ops = &session_ops, .user = &finalised, .finalise = count_finalised};
+    struct session session = {0}, next = {0};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "session", &options), 0);
+    assert_int_equal(nook_var_set(var, &session, NULL), 0);
+    assert_int_equal(nook_var_set(var, &next, &session.token), 0);
+    nook_token_drop(&session.token);
+    assert_int_equal(session.held, 0);
+    nook_thread_detach();
+    nook_var_unref(var);
+    assert_int_equal(finalised, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -476,6 +534,8 @@ int main(void)
         context_test(T16_T17_a_scope_may_reset_its_token_or_another),
         context_test(T18_a_token_follows_its_context_to_another_thread),
         context_test(every_way_of_losing_a_value_releases_it),
+        context_test(a_token_may_lie_in_the_value_that_its_reset_releases),
+        context_test(a_token_may_lie_in_the_old_value_that_it_drops),
         context_test(numbers_of_dead_variables_are_reused_and_start_unset),
     };
     return cmocka_run_group_tests_name("contextlocal.var", tests, NULL, NULL);

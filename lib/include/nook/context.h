@@ -122,8 +122,9 @@ NOOK_API void nook_var_set_user(nook_var *var, void *user);
 /*
  * What one set left behind. It lives in the caller's storage and owns the
  * value from before the set until it is reset or dropped. It may outlive its
- * context, and is tied to that context, not to a thread [T18]. Not to be copied
- * while live. Members are private.
+ * context, and is tied to that context, not to a thread [T18]. It may lie in the
+ * very value that resetting or dropping it releases. Not to be copied while
+ * live. Members are private.
  */
 typedef struct nook_token {
     nook_var *nook__var;
