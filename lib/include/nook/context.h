@@ -335,6 +335,7 @@ NOOK_API void nook_context_iter_close(nook_context_iter *iter);
  * the base. Swap hands over the calling thread's whole chain and installs
  * another; ownership moves both ways, NULL means "none yet", and nothing is
  * checked [H11]. One call per switch makes any coroutine library carry contexts.
+ * A thread that exits drops the chain that it has then, whoever made it.
  */
 NOOK_API nook_context *nook_state_swap(nook_context *state);
 
