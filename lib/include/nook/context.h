@@ -359,8 +359,11 @@ NOOK_API NOOK_NODISCARD int nook_watcher_add(void (*fn)(nook_context *now, void 
                                              void *user, int *id);
 
 /*
- * When it returns, no other thread runs the watcher any more; a watcher may
- * remove itself, and then runs to its end. NOOK_EINVAL: no such watcher.
+ * When it returns, no other thread runs the watcher any more. It waits for that,
+ * so hold no lock meanwhile that the watcher takes: an interpreter's, say. From
+ * inside a watcher, which may remove itself or others, it does not wait: what it
+ * removed may still run to its end, here and elsewhere.
+ * NOOK_EINVAL: no such watcher.
  */
 NOOK_API int nook_watcher_remove(int id);
 
