@@ -465,6 +465,10 @@ int nook_context_run(nook_context *context, int (*fn)(void *arg), void *arg, int
 nook_context *nook_state_swap(nook_context *state)
 {
     nook_context *before = nook__current_get();
+    /* A chain from elsewhere may be this thread's first. Without memory for the
+     * mark, the chain outlives a thread that dies with it. */
+    if (before == NULL && state != NULL)
+        (void)watch_thread_exit();
     nook__current_set(state);
     nook__switched(state);
     return before;

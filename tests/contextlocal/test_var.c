@@ -2,6 +2,8 @@
 /* Variables and tokens: V1-V17, T1-T18; the corners of tokens are in test_token.c. */
 #include "support.h"
 
+#include <string.h>
+
 static NOOK_VAR_DEFINE(user);
 static NOOK_VAR_DEFINE(other);
 
@@ -522,6 +524,64 @@ static void numbers_of_dead_variables_are_reused_and_start_unset(void **state)
     }
 }
 
+/* A value that keeps the token of its own set: gone with its last holder. */
+struct session {
+    int held;
+    nook_token token;
+};
+
+static void session_retain(void *value, void *where)
+{
+    (void)where;
+    ((struct session *)value)->held++;
+}
+
+/* What free and the next malloc do to it, but defined. */
+static void session_release(void *value, void *where)
+{
+    struct session *session = value;
+    (void)where;
+    if (--session->held == 0)
+        memset(&session->token, 0x55, sizeof session->token);
+}
+
+static const nook_value_ops session_ops = {.retain = session_retain,
+                                           .release = session_release};
+
+static void a_token_may_lie_in_the_value_that_its_reset_releases(void **state)
+{
+    nook_var_options options = {
+        .ops = &session_ops, .user = &finalised, .finalise = count_finalised};
+    struct session session = {0};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "session", &options), 0);
+    assert_int_equal(nook_var_set(var, &session, &session.token), 0);
+    assert_int_equal(nook_var_reset(var, &session.token), 0);
+    assert_int_equal(session.held, 0);
+    nook_var_unref(var);
+    assert_int_equal(finalised, 1);
+}
+
+static void a_token_may_lie_in_the_old_value_that_it_drops(void **state)
+{
+    nook_var_options options = {
+        .ops = &session_ops, .user = &finalised, .finalise = count_finalised};
+    struct session session = {0}, next = {0};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "session", &options), 0);
+    assert_int_equal(nook_var_set(var, &session, NULL), 0);
+    assert_int_equal(nook_var_set(var, &next, &session.token), 0);
+    nook_token_drop(&session.token);
+    assert_int_equal(session.held, 0);
+    nook_thread_detach();
+    nook_var_unref(var);
+    assert_int_equal(finalised, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -554,6 +614,8 @@ int main(void)
         context_test(H2_H3_a_finaliser_may_set_variables),
         context_test(H6_get_of_nothing),
         context_test(every_way_of_losing_a_value_releases_it),
+        context_test(a_token_may_lie_in_the_value_that_its_reset_releases),
+        context_test(a_token_may_lie_in_the_old_value_that_it_drops),
         context_test(numbers_of_dead_variables_are_reused_and_start_unset),
     };
     return cmocka_run_group_tests_name("contextlocal.var", tests, NULL, NULL);

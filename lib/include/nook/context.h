@@ -128,8 +128,9 @@ NOOK_API void nook_var_set_user(nook_var *var, void *user);
 /*
  * What one set left behind. It lives in the caller's storage and owns the
  * value from before the set until it is reset or dropped. It may outlive its
- * context, and is tied to that context, not to a thread [T18]. Not to be copied
- * while live. Members are private.
+ * context, and is tied to that context, not to a thread [T18]. It may lie in the
+ * very value that resetting or dropping it releases. Not to be copied while
+ * live. Members are private.
  */
 typedef struct nook_token {
     nook_var *nook__var;
@@ -354,8 +355,7 @@ NOOK_API void nook_context_iter_close(nook_context_iter *iter);
  * the base. Swap hands over the calling thread's whole chain and installs
  * another; ownership moves both ways, NULL means "none yet", and nothing is
  * checked [H11]. One call per switch makes any coroutine library carry contexts.
- * A thread's exit drops the chain that the thread began itself. One that was
- * swapped in on a thread without a chain is swapped out again before.
+ * A thread that exits drops the chain that it has then, whoever made it.
  */
 NOOK_API nook_context *nook_state_swap(nook_context *state);
 
@@ -384,8 +384,10 @@ NOOK_API NOOK_NODISCARD int nook_watcher_add(void (*fn)(nook_context *now, void 
                                              void *user, int *id);
 
 /*
- * When it returns, no other thread runs the watcher any more. Inside a watcher,
- * which may remove itself or another, it does not wait for that.
+ * When it returns, no other thread runs the watcher any more. It waits for that,
+ * so hold no lock meanwhile that the watcher takes: an interpreter's, say. From
+ * inside a watcher, which may remove itself or others, it does not wait: what it
+ * removed may still run to its end, here and elsewhere.
  * NOOK_EINVAL: no such watcher.
  */
 NOOK_API int nook_watcher_remove(int id);
