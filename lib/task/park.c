@@ -246,7 +246,6 @@ static void run_task(struct nook__worker *worker, nook_task *task)
             return;
         }
     }
-    task->event.worker = worker->index;
     worker->parking = NULL;
     carry(worker, task);
     wait = worker->parking;

@@ -23,8 +23,10 @@ static struct nook__event *take(struct nook__worker *worker)
     struct nook__event *event = own;
     if (own == NULL || (shared != NULL && shared->order < own->order))
         event = shared;
-    if (event != NULL)
+    if (event != NULL) {
         nook__take(event);
+        event->worker = worker->index; /* under the lock: others may ask where it is at home */
+    }
     return event;
 }
 

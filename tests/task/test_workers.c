@@ -382,7 +382,7 @@ static int child(void *arg)
 
 static int one_step(struct actor *actor, int i)
 {
-    nook_task *task;
+    nook_task *task = NULL;
     nook_deadline deadline;
     int result = 0, rc = 0;
     switch ((i + actor->number) % 7) {
