@@ -18,8 +18,17 @@
  * fiber. The function around them is NOOK__UNINSTRUMENTED for the same reason,
  * so instrumented work belongs in functions that it calls before or after.
  * With flag 0 a switch orders what came before it on this thread before what
- * follows, as a scheduler's queue does; built with NOOK_TSAN_NO_SYNC it does
- * not, and races between tasks of one thread are reported too.
+ * follows, as a scheduler's queue does.
+ *
+ * Built with NOOK_TSAN_NO_SYNC (of CMake's NOOK_TSAN_SYNC=OFF) a switch orders
+ * nothing, and what tasks of one thread share unasked is a race: a thread-local
+ * that leaks is reported. The library is not instrumented then, because its
+ * tasks and workers hand over to each other at every switch. What the program
+ * may rely on is told to ThreadSanitizer with nook__hand_over before and
+ * nook__take_over after, at the same address: a task's end and who joins it, a
+ * wake and who wakes, a job and the thread that runs it, the holders of what is
+ * counted. The run's lock is seen as well, and orders more than that: races are
+ * missed by it, none made up.
  */
 #ifndef NOOK__ANNOTATE_H
 #define NOOK__ANNOTATE_H
@@ -38,6 +47,9 @@
 #define NOOK__ASAN 1
 #endif
 #if !defined(NOOK__TSAN) && defined(__SANITIZE_THREAD__)
+#define NOOK__TSAN 1
+#endif
+#if !defined(NOOK__TSAN) && defined(NOOK_TSAN_NO_SYNC)
 #define NOOK__TSAN 1
 #endif
 #ifndef NOOK__ASAN
@@ -89,6 +101,7 @@
  * crashes LLVM before 22. */
 struct nook__fiber {
     void *tsan;
+    const char *name; /* for reports; lives as long as the fiber */
     void *asan_fake;
     const void *stack_bottom;
     size_t stack_size;
@@ -96,22 +109,29 @@ struct nook__fiber {
 };
 
 #if NOOK__ASAN
+/* Asked once a thread: for the first thread libc reads /proc/self/maps, which
+ * took most of the time where thousands of schedules were run. */
 static inline void nook__fiber_thread_bounds(struct nook__fiber *fiber)
 {
+    static _Thread_local void *low;
+    static _Thread_local size_t size;
     pthread_attr_t attr;
-    void *low = NULL;
-    if (pthread_getattr_np(pthread_self(), &attr) != 0)
-        return;
-    if (pthread_attr_getstack(&attr, &low, &fiber->stack_size) == 0)
-        fiber->stack_bottom = low;
-    pthread_attr_destroy(&attr);
+    if (low == NULL) {
+        if (pthread_getattr_np(pthread_self(), &attr) != 0)
+            return;
+        if (pthread_attr_getstack(&attr, &low, &size) != 0)
+            low = NULL;
+        pthread_attr_destroy(&attr);
+    }
+    fiber->stack_bottom = low;
+    fiber->stack_size = low != NULL ? size : 0;
 }
 #endif
 
 /* Describes the calling thread's own stack. Never passed to nook__fiber_free. */
 NOOK__FIBER void nook__fiber_thread(struct nook__fiber *fiber)
 {
-    struct nook__fiber empty = {NULL, NULL, NULL, 0, 0};
+    struct nook__fiber empty = {NULL, NULL, NULL, NULL, 0, 0};
     *fiber = empty;
 #if NOOK__ASAN
     nook__fiber_thread_bounds(fiber);
@@ -124,8 +144,14 @@ NOOK__FIBER void nook__fiber_thread(struct nook__fiber *fiber)
 /* Describes a new stack: the usable bytes [low, low + size). */
 NOOK__FIBER void nook__fiber_new(struct nook__fiber *fiber, const void *low, size_t size)
 {
-    struct nook__fiber made = {NULL, NULL, low, size, 0};
+    struct nook__fiber made = {NULL, NULL, NULL, low, size, 0};
     *fiber = made;
+}
+
+/* Before the first switch to it: what reports call it. Not copied. */
+NOOK__FIBER void nook__fiber_name(struct nook__fiber *fiber, const char *name)
+{
+    fiber->name = name;
 }
 
 /* Any thread, but never on the fiber itself: first switch away for good. */
@@ -149,8 +175,11 @@ NOOK__FIBER void nook__fiber_leave(struct nook__fiber *from, struct nook__fiber 
                                    to->stack_size);
 #endif
 #if NOOK__TSAN
-    if (to->tsan == NULL)
+    if (to->tsan == NULL) {
         to->tsan = __tsan_create_fiber(0);
+        if (to->name != NULL)
+            __tsan_set_fiber_name(to->tsan, to->name);
+    }
     __tsan_switch_to_fiber(to->tsan, NOOK__TSAN_FLAG);
 #endif
 }
@@ -161,6 +190,23 @@ NOOK__FIBER void nook__fiber_arrive(struct nook__fiber *here)
     (void)here;
 #if NOOK__ASAN
     __sanitizer_finish_switch_fiber(here->asan_fake, NULL, NULL);
+#endif
+}
+
+/* What came before the one, on any fiber, came before what follows the other. */
+static inline void nook__hand_over(void *at)
+{
+    (void)at;
+#if defined(NOOK_TSAN_NO_SYNC)
+    __tsan_release(at);
+#endif
+}
+
+static inline void nook__take_over(void *at)
+{
+    (void)at;
+#if defined(NOOK_TSAN_NO_SYNC)
+    __tsan_acquire(at);
 #endif
 }
 

@@ -17,9 +17,12 @@ atomic_long nook__handles_alive;
 
 void nook_handle_unref(nook_handle *handle)
 {
-    if (handle == NULL ||
-        atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1)
+    if (handle == NULL)
         return;
+    nook__hand_over(handle);
+    if (atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    nook__take_over(handle);
     free(handle);
     atomic_fetch_sub_explicit(&nook__handles_alive, 1, memory_order_relaxed);
 }

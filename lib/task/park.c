@@ -79,6 +79,7 @@ int nook__park(struct nook__wait *wait)
         return NOOK_ENOTASK;
     worker->parking = wait;
     leave(worker, worker->current, 0);
+    nook__take_over(wait);
     return wait->result;
 }
 
@@ -110,6 +111,7 @@ static void live(nook_task *task)
     task->result = task->fn(task->arg);
     task->ending = 1;
     run_ends(task);
+    nook__hand_over(task);
 }
 
 NOOK__UNINSTRUMENTED static void entry(void *arg)
@@ -130,6 +132,7 @@ static int start(nook_task *task)
         return rc;
     char *top = nook__stack_top(&task->stack);
     nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
+    nook__fiber_name(&task->fiber, task->name);
     rc = nook__switch_prepare(&task->sw, task->stack.low, (size_t)(top - task->stack.low),
                               entry, task);
     if (rc != 0) {
@@ -170,6 +173,7 @@ static void begin_cancelled(nook_task *task, struct nook__wait *wait)
     }
     wait->result = NOOK_ECANCELED;
     task->told = 1;
+    nook__hand_over(wait);
     nook__ready(task->run, &task->event);
 }
 
@@ -202,6 +206,7 @@ static void wake_joiners(nook_task *task)
 static void finish(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
+    nook__take_over(task);
     nook_context *context = nook__task_take_context(task);
     if (task->started) {
         nook__fiber_free(&task->fiber);
@@ -268,6 +273,7 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
 void nook__wake(nook_task *task, int result)
 {
     task->wait->result = result;
+    nook__hand_over(task->wait);
     task->wait = NULL;
     nook__ready(task->run, &task->event);
 }

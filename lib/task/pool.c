@@ -27,6 +27,7 @@ static int call(void *arg)
 
 static void run_job(struct nook__job *job)
 {
+    nook__take_over(job);
     if (job->context != NULL)
         (void)nook_context_run(job->context, call, job, NULL);
     else
@@ -107,6 +108,7 @@ static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int 
 {
     struct nook__job job = {
         .wait = {.begin = begin_job}, .fn = fn, .arg = arg, .context = context};
+    nook__hand_over(&job);
     int rc = nook__park(&job.wait);
     if (rc != 0)
         return rc;

@@ -289,7 +289,7 @@ struct nook__run {
     struct nook__timers timers;
     struct nook__poller poller;
     struct nook__pool pool;
-    uint64_t next_id, next_order;
+    uint64_t n_spawned, next_order;
     nook_task *main;
     atomic_int closing; /* main has ended: parks answer NOOK_ECANCELED */
     int finished;       /* nothing is left */

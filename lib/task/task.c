@@ -16,6 +16,9 @@
 
 atomic_long nook__tasks_alive;
 
+/* Of the process, not of a run: runs may go on at the same time, and tasks outlive theirs. */
+static _Atomic uint64_t next_id = 1;
+
 /* Guards `context` of every task: it is asked for from any thread, and rarely. */
 static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -104,12 +107,13 @@ static int pick_context(const nook_task_options *options, nook_context **out, in
     return nook_context_new(out);
 }
 
-static void name_task(nook_task *task, const char *name)
+/* Named after its place in the run, which a schedule repeats. */
+static void name_task(nook_task *task, const char *name, uint64_t number)
 {
     if (name != NULL)
         snprintf(task->name, sizeof(task->name), "%s", name);
     else
-        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)task->id);
+        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)number);
 }
 
 static int alloc_task(struct nook__run *run, nook_task **out, size_t stack_size)
@@ -141,8 +145,8 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
     pthread_mutex_lock(&run->lock);
-    task->id = ++run->next_id;
-    name_task(task, options->name);
+    task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    name_task(task, options->name, ++run->n_spawned);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
     task->event.worker = options->worker;
     if (shared) {
@@ -210,8 +214,12 @@ nook_task *nook_task_ref(nook_task *task)
 
 void nook_task_unref(nook_task *task)
 {
-    if (task == NULL || atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+    if (task == NULL)
         return;
+    nook__hand_over(task);
+    if (atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    nook__take_over(task);
     free(task);
     atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
@@ -220,7 +228,10 @@ void nook_task_unref(nook_task *task)
 
 int nook_task_done(const nook_task *task)
 {
-    return task != NULL && atomic_load_explicit(&task->done, memory_order_acquire);
+    if (task == NULL || !atomic_load_explicit(&task->done, memory_order_acquire))
+        return 0;
+    nook__take_over((void *)(uintptr_t)task);
+    return 1;
 }
 
 int nook_task_result(const nook_task *task, int *result)
@@ -352,7 +363,10 @@ static int await_all(struct gathering *gathering)
     gathering->wait.next = next_gather;
     if (all_done(gathering->tasks, gathering->n))
         return 0;
-    return nook__park(&gathering->wait);
+    int rc = nook__park(&gathering->wait);
+    for (size_t i = 0; rc == 0 && i < gathering->n; i++)
+        nook__take_over(gathering->tasks[i]);
+    return rc;
 }
 
 int nook_task_join(nook_task *task, int *result)

@@ -210,6 +210,69 @@ static void H18_by_task_the_end_of_a_thread_releases(void **state)
     nook_local_unref(local);
 }
 
+/* --- two runs at once -------------------------------------------------------- */
+
+enum { RUNS = 2 };
+
+struct meeting {
+    nook_local *local;
+    pthread_barrier_t bound;
+};
+
+struct guest {
+    struct meeting *meeting;
+    char *name;
+    char *got;
+    uint64_t id;
+    int rc;
+};
+
+static int bind_meet_get(void *arg)
+{
+    struct guest *guest = arg;
+    guest->id = nook_task_id(nook_task_current());
+    guest->rc = nook_local_set(guest->meeting->local, "user", guest->name);
+    pthread_barrier_wait(&guest->meeting->bound);
+    guest->got = find(guest->meeting->local);
+    pthread_barrier_wait(&guest->meeting->bound);
+    return 0;
+}
+
+static void *run_alone(void *arg)
+{
+    struct guest *guest = arg;
+    int rc = nook_run(bind_meet_get, guest, NULL, NULL);
+    if (guest->rc == 0)
+        guest->rc = rc;
+    return NULL;
+}
+
+/* The main tasks of two runs are two identities. */
+static void W2_by_task_runs_at_the_same_time_are_apart(void **state)
+{
+    struct identities *identities = *state;
+    nook_local_options options = {.backing = identities->by_task};
+    struct meeting meeting;
+    struct guest guests[RUNS];
+    pthread_t threads[RUNS];
+    assert_int_equal(nook_local_new(&meeting.local, &options), 0);
+    assert_int_equal(pthread_barrier_init(&meeting.bound, NULL, RUNS), 0);
+    for (unsigned i = 0; i < RUNS; i++) {
+        guests[i] = (struct guest){.meeting = &meeting, .name = names[i]};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_alone, &guests[i]), 0);
+    }
+    for (unsigned i = 0; i < RUNS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (unsigned i = 0; i < RUNS; i++) {
+        assert_int_equal(guests[i].rc, 0);
+        assert_non_null(guests[i].got);
+        assert_string_equal(guests[i].got, names[i]);
+    }
+    assert_true(guests[0].id != guests[1].id);
+    pthread_barrier_destroy(&meeting.bound);
+    nook_local_unref(meeting.local);
+}
+
 /* --- LocalStack ---------------------------------------------------------------------- */
 
 static int push_yield_top(void *arg)
@@ -291,6 +354,7 @@ int main(void)
         identity_test(W2_a_child_inherits_by_context_and_not_by_task),
         identity_test(H18_the_end_of_a_task_releases_by_task_and_by_context),
         identity_test(H18_by_task_the_end_of_a_thread_releases),
+        identity_test(W2_by_task_runs_at_the_same_time_are_apart),
         identity_test(W8_by_thread_a_push_is_everybodys),
         identity_test(W8_by_task_a_child_begins_with_an_empty_stack),
         identity_test(W8_by_context_a_childs_push_is_its_own),

@@ -194,7 +194,7 @@ static int copy_main(void *arg)
     struct server *server = request->server;
     nook_app_options options = {.backing = server->backing};
     nook_task_options bare = {.start = NOOK_START_EMPTY};
-    nook_request_context *context;
+    nook_request_context *context = NULL;
     nook_task *task = NULL;
     int result = -1, rc = nook_app_new(&server->app, &options);
     if (rc == 0)

@@ -41,6 +41,25 @@ static int wrong(const struct leak_run *run)
     return 0;
 }
 
+static int counted(const struct leak_run *run)
+{
+    for (unsigned i = 0; i < run->n_counts; i++)
+        if (run->counts[i].of == 0)
+            return 0;
+    return run->n_counts != 0;
+}
+
+static int as_expected(const struct leak_run *run)
+{
+    for (unsigned i = 0; i < run->n_counts; i++) {
+        const struct leak_count *count = &run->counts[i];
+        if (count->expects &&
+            (count->wrong != count->expected_wrong || count->of != count->expected_of))
+            return 0;
+    }
+    return 1;
+}
+
 static int exact(const struct leak_promise *promise, const struct leak_run *run)
 {
     if (promise->n != run->n_counts)
@@ -55,6 +74,8 @@ static int exact(const struct leak_promise *promise, const struct leak_run *run)
 int leak_promise_kept(const struct leak_case *leak, const struct leak_run *run)
 {
     const struct leak_promise *promise = &leak->promise[run->storage];
+    if (!as_expected(run))
+        return 0;
     switch (promise->kind) {
     case LEAK_CLEAN:
         return clean(run);
@@ -62,45 +83,10 @@ int leak_promise_kept(const struct leak_case *leak, const struct leak_run *run)
         return wrong(run);
     case LEAK_EXACT:
         return exact(promise, run);
+    case LEAK_BUILT:
+        return counted(run);
     case LEAK_NONE:
         break;
     }
     return 0;
-}
-
-int leak_play(nook_task_fn main, void *arg, const nook_run_options *options)
-{
-    nook_schedule *schedule;
-    int result = 0, rc = nook_schedule_new(&schedule, NULL);
-    if (rc != 0)
-        return rc;
-    rc = nook_schedule_run(schedule, main, arg, options, &result);
-    nook_schedule_free(schedule);
-    return rc != 0 ? rc : result;
-}
-
-int leak_spawn(nook_task **out, const char *name, nook_task_fn fn, void *arg)
-{
-    nook_task_options options = {.name = name};
-    return nook_task_spawn(out, fn, arg, &options);
-}
-
-enum { TOGETHER = 16 };
-
-int leak_together(const struct leak_actor *actors, size_t n)
-{
-    nook_task *tasks[TOGETHER] = {NULL};
-    int results[TOGETHER] = {0};
-    size_t spawned = 0;
-    int rc = n <= TOGETHER ? 0 : NOOK_EINVAL;
-    for (; rc == 0 && spawned < n; spawned += rc == 0)
-        rc = leak_spawn(&tasks[spawned], actors[spawned].name, actors[spawned].fn,
-                        actors[spawned].arg);
-    int joined = nook_gather(tasks, spawned, results);
-    for (size_t i = 0; i < spawned; i++) {
-        if (rc == 0)
-            rc = results[i];
-        nook_task_unref(tasks[i]);
-    }
-    return rc != 0 ? rc : joined;
 }

@@ -67,6 +67,8 @@ const struct leak_case leak_errno = {
     .name = "errno",
     .title = "Another task's call fails between my failing call and my look at errno.",
     .seen = "brpc saves errno round the switch",
+    .how = {[LEAK_THREAD] = "with errno left to the thread",
+            [LEAK_CONTEXT] = "with errno saved for each task (the run's option save_errno)"},
     .promise =
         {
             [LEAK_THREAD] = {LEAK_EXACT, 1, {{5, 6}}},

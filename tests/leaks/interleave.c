@@ -37,34 +37,16 @@ static int visit(void *arg)
     return rc;
 }
 
-static int spawn_all(struct play *play, struct visitor *visitors, nook_task **tasks,
-                     unsigned *spawned)
-{
-    for (*spawned = 0; *spawned < play->n; ++*spawned) {
-        struct visitor *visitor = &visitors[*spawned];
-        *visitor = (struct visitor){play, names[*spawned]};
-        int rc = leak_spawn(&tasks[*spawned], visitor->name, visit, visitor);
-        if (rc != 0)
-            return rc;
-    }
-    return 0;
-}
-
 static int play_main(void *arg)
 {
     struct play *play = arg;
     struct visitor visitors[INTERLEAVE_MAX];
-    nook_task *tasks[INTERLEAVE_MAX] = {NULL};
-    int results[INTERLEAVE_MAX] = {0};
-    unsigned spawned;
-    int rc = spawn_all(play, visitors, tasks, &spawned);
-    int joined = nook_gather(tasks, spawned, results);
-    for (unsigned i = 0; i < spawned; i++) {
-        if (rc == 0)
-            rc = results[i];
-        nook_task_unref(tasks[i]);
+    struct leak_actor actors[INTERLEAVE_MAX];
+    for (unsigned i = 0; i < play->n; i++) {
+        visitors[i] = (struct visitor){play, names[i]};
+        actors[i] = (struct leak_actor){names[i], visit, &visitors[i]};
     }
-    return rc != 0 ? rc : joined;
+    return leak_together(actors, play->n);
 }
 
 int interleave_once(struct leak_run *run, nook_schedule *schedule, struct ambient *user,

@@ -88,6 +88,9 @@ struct leak_count {
     uint64_t wrong;
     uint64_t of;
     const char *unit;
+    int expects; /* 1: the case said what it must end as */
+    uint64_t expected_wrong;
+    uint64_t expected_of;
 };
 
 enum { LEAK_COUNTS = 16, LEAK_STEPS = 96 };
@@ -111,6 +114,12 @@ void leak_run_free(struct leak_run *run);
 /* From here on, what is counted is counted in this unit (a literal), as a count of its own. */
 void leak_unit(struct leak_run *run, const char *unit);
 
+/*
+ * The current count must end as these, or the promise is broken, whatever its
+ * kind. For what depends on how the program was built, and is known beforehand.
+ */
+void leak_expect(struct leak_run *run, uint64_t wrong, uint64_t of);
+
 /* Adds to the current count, without a step. */
 void leak_tally(struct leak_run *run, uint64_t wrong, uint64_t of);
 
@@ -127,8 +136,10 @@ int leak_reads(struct leak_run *run, const char *what, const char *got, const ch
 int leak_reads_as(struct leak_run *run, const char *actor, const char *what, const char *got,
                   const char *want);
 
-/* The same as leak_reads, as a step that is not counted (the case counts something else). */
+/* The same, as steps that are not counted (the case counts something else). */
 int leak_sees(struct leak_run *run, const char *what, const char *got, const char *want);
+int leak_sees_as(struct leak_run *run, const char *actor, const char *what, const char *got,
+                 const char *want);
 
 /* The story is told: later steps are counted as before, but not kept. For cases that run many
  * times. */
@@ -140,7 +151,8 @@ enum leak_kind {
     LEAK_NONE,  /* the case does not exist with this storage */
     LEAK_CLEAN, /* every count is 0 of at least 1 */
     LEAK_WRONG, /* something is wrong, how much depends on the machine */
-    LEAK_EXACT  /* these very counts, in this order */
+    LEAK_EXACT, /* these very counts, in this order */
+    LEAK_BUILT  /* what leak_expect said; other counts are of at least 1, and may be anything */
 };
 
 struct leak_promise {
@@ -155,7 +167,9 @@ struct leak_case {
     const char *name;
     const char *title; /* what happens, at most 76 columns */
     const char *seen;  /* where it bit people; at most 66 columns; NULL: not known */
-    const char *cure;  /* for cases in which context variables leak: what helps; else NULL */
+    const char *cure;  /* what helps where context variables leak; 73 columns; else NULL */
+    /* What a storage stands for in this case, at most 76 columns; NULL: for itself. */
+    const char *how[LEAK_STORAGES];
     struct leak_promise promise[LEAK_STORAGES];
     int (*run)(struct leak_run *run); /* 0, or the code that kept it from running */
 };
@@ -170,11 +184,17 @@ int leak_case_run(const struct leak_case *leak, struct leak_run *run);
 /* 1 where the counts are what the case promises for this storage. */
 int leak_promise_kept(const struct leak_case *leak, const struct leak_run *run);
 
+/* --- running one --------------------------------------------------------------- */
+
 /*
  * Runs main(arg) as the first task under the deterministic scheduler, first-in
  * first-out, with virtual workers. main's non-zero result is an error.
  */
 int leak_play(nook_task_fn main, void *arg, const nook_run_options *options);
+
+/* The same, and then again under every other schedule. The story is the first one's. */
+int leak_play_every(struct leak_run *run, nook_task_fn main, void *arg,
+                    const nook_run_options *options);
 
 /* nook_task_spawn with a name, which is the story's actor. */
 int leak_spawn(nook_task **out, const char *name, nook_task_fn fn, void *arg);

@@ -39,6 +39,18 @@ void leak_tally(struct leak_run *run, uint64_t wrong, uint64_t of)
     pthread_mutex_unlock(&run->lock);
 }
 
+void leak_expect(struct leak_run *run, uint64_t wrong, uint64_t of)
+{
+    pthread_mutex_lock(&run->lock);
+    if (run->n_counts != 0) {
+        struct leak_count *count = &run->counts[run->n_counts - 1];
+        count->expects = 1;
+        count->expected_wrong = wrong;
+        count->expected_of = of;
+    }
+    pthread_mutex_unlock(&run->lock);
+}
+
 static int told(struct leak_run *run)
 {
     return __atomic_load_n(&run->told, __ATOMIC_RELAXED);
@@ -132,6 +144,12 @@ int leak_reads_as(struct leak_run *run, const char *actor, const char *what, con
 int leak_sees(struct leak_run *run, const char *what, const char *got, const char *want)
 {
     return saw(run, actor_here(), what, got, want, 0);
+}
+
+int leak_sees_as(struct leak_run *run, const char *actor, const char *what, const char *got,
+                 const char *want)
+{
+    return saw(run, actor, what, got, want, 0);
 }
 
 void leak_told(struct leak_run *run)

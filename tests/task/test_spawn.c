@@ -96,6 +96,7 @@ static int ask(void *arg)
 
 static void names_numbers_and_results_of_tasks(void **state)
 {
+    uint64_t last = 0;
     (void)state;
     for (enum way way = 0; way < WAYS; way++) {
         struct asked asked = {0};
@@ -103,8 +104,10 @@ static void names_numbers_and_results_of_tasks(void **state)
         for (int i = 0; i < 4; i++)
             assert_int_equal(asked.wrong[i], NOOK_EINVAL);
         assert_false(asked.wrong[4]);
+        assert_true(asked.ids[0] > last); /* never used before in this process */
         for (unsigned i = 0; i < 3; i++)
-            assert_int_equal(asked.ids[i], i + 1);
+            assert_int_equal(asked.ids[i], asked.ids[0] + i);
+        last = asked.ids[2];
         assert_string_equal(asked.names[0], "task-2");
         assert_string_equal(asked.names[1], "worker of the month in November");
         assert_int_equal(asked.early, NOOK_EAGAIN);

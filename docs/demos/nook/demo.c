@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BRIEF = 12 };
+enum { SCREEN = 40 };
 
 static void rule(const char *name)
 {
@@ -22,59 +22,76 @@ static void rule(const char *name)
     printf("\n");
 }
 
-static const char *heading(const struct leak_case *leak, enum leak_storage storage)
+/* The marks of a timeline, where one is met for the first time. */
+static void print_legend(void)
 {
-    static const char *const headings[LEAK_STORAGES] = {
-        "with thread-locals", "with task-locals", "with context variables", "with the cure"};
-    if (storage == LEAK_CURED)
-        return leak->cure;
-    return headings[storage];
+    static const struct {
+        enum paint paint;
+        const char *mark, *meaning;
+    } legend[] = {{PAINT_PLAIN, "*", " does something   "},
+                  {PAINT_RIGHT, "ok", " finds what it should   "},
+                  {PAINT_WRONG, "LEAK", " something else   "},
+                  {PAINT_LOST, "LOST", " nothing\n"}};
+    for (size_t i = 0; i < sizeof(legend) / sizeof(legend[0]); i++) {
+        paint(legend[i].paint, 0, legend[i].mark);
+        fputs(legend[i].meaning, stdout);
+    }
+    puts("user? bob: a task looks for its user and finds bob   worker -: a pool's thread");
 }
 
-static void print_totals(const struct result *result, enum leak_storage storage)
+static void print_heading(const struct leak_case *leak, enum leak_storage storage)
 {
-    const struct leak_run *run = &result->run[storage];
-    char text[96];
-    if (!result->ran[storage])
-        return;
-    if (result->rc[storage] != 0) {
-        printf("  %-8s did not run: %s\n", leak_storage_name(storage),
-               nook_strerror(result->rc[storage]));
-        return;
-    }
-    for (unsigned i = 0; i < run->n_counts; i++) {
-        printf("  %-8s ", i == 0 ? leak_storage_name(storage) : "");
-        snprintf(text, sizeof(text), "%ju of %ju %s wrong", (uintmax_t)run->counts[i].wrong,
-                 (uintmax_t)run->counts[i].of, run->counts[i].unit);
-        paint(run->counts[i].wrong != 0 ? PAINT_WRONG : PAINT_RIGHT, 0, text);
-        printf("\n");
-    }
+    static const char *const headings[LEAK_STORAGES] = {
+        "with thread-locals", "with task-locals", "with context variables", "cured: "};
+    const char *how = leak->how[storage];
+    printf("\n");
+    paint(PAINT_HEAD, 0, how != NULL ? how : headings[storage]);
+    if (how == NULL && storage == LEAK_CURED)
+        paint(PAINT_HEAD, 0, leak->cure);
+    printf("\n");
 }
 
 static void tell(const struct result *result, enum leak_storage storage, unsigned limit,
                  void (*pause)(void))
 {
-    if (!result->ran[storage] || result->rc[storage] != 0)
+    if (!result->ran[storage])
         return;
-    printf("\n");
-    paint(PAINT_HEAD, 0, heading(result->leak, storage));
-    printf("\n");
-    timeline_print(&result->run[storage], limit, pause);
+    print_heading(result->leak, storage);
+    if (result->rc[storage] != 0)
+        printf("  did not run: %s\n", nook_strerror(result->rc[storage]));
+    else
+        timeline_print(&result->run[storage], limit, pause);
+}
+
+/* The first storage of the case with which something is wrong. */
+static enum leak_storage culprit(const struct result *result)
+{
+    enum leak_storage storage = LEAK_THREAD;
+    if (result->leak->cure != NULL)
+        return LEAK_CONTEXT;
+    while (storage < LEAK_CONTEXT && !result_wrong(result, storage))
+        storage++;
+    return storage < LEAK_CONTEXT ? storage : LEAK_THREAD;
 }
 
 static void tell_case(const struct result *result, unsigned limit, void (*pause)(void))
 {
     const struct leak_case *leak = result->leak;
-    int cured = leak->cure != NULL;
     rule(leak->name);
     printf("%s\n", leak->title);
     if (leak->seen != NULL)
         printf("Seen in: %s\n", leak->seen);
-    tell(result, cured ? LEAK_CONTEXT : LEAK_THREAD, limit, pause);
-    tell(result, cured ? LEAK_CURED : LEAK_CONTEXT, limit, pause);
+    tell(result, culprit(result), limit, pause);
+    tell(result, leak->cure != NULL ? LEAK_CURED : LEAK_CONTEXT, limit, pause);
     printf("\n");
-    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
-        print_totals(result, storage);
+    totals_print(result);
+}
+
+/* How many steps of each story leave a case on one screen, with its head and its totals. */
+static unsigned brief(const struct result *result)
+{
+    unsigned taken = 4 + 2 * 4 + 2 + result_rows(result);
+    return taken + 2 < SCREEN ? (SCREEN - taken) / 2 : 1;
 }
 
 /* --- pace ------------------------------------------------------------------- */
@@ -101,6 +118,7 @@ static int demo_one(const struct leak_case *leak, int step)
     int kept;
     result_init(&result, leak);
     result_run_all(&result);
+    print_legend();
     tell_case(&result, LEAK_STEPS,
               step               ? wait_for_enter
               : paint_terminal() ? wait_a_moment
@@ -121,10 +139,11 @@ static int demo_all(void)
         fprintf(stderr, "nook: out of memory\n");
         return EXIT_BROKEN;
     }
+    print_legend();
     for (size_t i = 0; i < n; i++) {
         result_init(&results[i], leak_catalogue[i]);
         result_run_all(&results[i]);
-        tell_case(&results[i], BRIEF, NULL);
+        tell_case(&results[i], brief(&results[i]), NULL);
         fflush(stdout);
         kept &= result_kept(&results[i]);
     }

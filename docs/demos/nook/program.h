@@ -47,10 +47,19 @@ void result_free(struct result *result);
 /* 1 where every count is as promised; else says on stderr which is not. */
 int result_kept(const struct result *result);
 
+/* 1 where anything was wrong with this storage. */
+int result_wrong(const struct result *result, enum leak_storage storage);
+
+/* How many things the case counted; at least 1. */
+unsigned result_rows(const struct result *result);
+
 /* --- table.c, timeline.c --------------------------------------------------------- */
 
 /* The cases in which thread-locals leak, then those in which context variables do. */
 void table_print(const struct result *results, size_t n);
+
+/* The counts of one case: a line for each thing counted, a column for each storage. */
+void totals_print(const struct result *result);
 
 /*
  * The steps of a run as a table, a column for each actor, at most `limit` of

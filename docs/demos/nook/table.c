@@ -53,6 +53,24 @@ int result_kept(const struct result *result)
     return kept;
 }
 
+int result_wrong(const struct result *result, enum leak_storage storage)
+{
+    const struct leak_run *run = &result->run[storage];
+    for (unsigned i = 0; i < run->n_counts; i++)
+        if (run->counts[i].wrong != 0)
+            return 1;
+    return 0;
+}
+
+unsigned result_rows(const struct result *result)
+{
+    unsigned n = 1;
+    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
+        if (result->run[storage].n_counts > n)
+            n = result->run[storage].n_counts;
+    return n;
+}
+
 /* --- the table ---------------------------------------------------------------- */
 
 struct columns {
@@ -76,15 +94,6 @@ static void cell_text(char *text, size_t size, const struct result *result,
     else
         snprintf(text, size, "%ju of %ju", (uintmax_t)run->counts[row].wrong,
                  (uintmax_t)run->counts[row].of);
-}
-
-static unsigned rows(const struct result *result)
-{
-    unsigned n = 1;
-    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
-        if (result->run[storage].n_counts > n)
-            n = result->run[storage].n_counts;
-    return n;
 }
 
 static const char *unit(const struct result *result, unsigned row)
@@ -111,7 +120,7 @@ static struct columns measure(const struct result *results, size_t n, int cures)
         if ((results[i].leak->cure != NULL) != cures)
             continue;
         widen(&columns.name, results[i].leak->name);
-        for (unsigned row = 0; row < rows(&results[i]); row++)
+        for (unsigned row = 0; row < result_rows(&results[i]); row++)
             for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++) {
                 cell_text(text, sizeof(text), &results[i], storage, row);
                 widen(&columns.cell[storage], text);
@@ -130,10 +139,11 @@ static enum paint shade(const struct result *result, enum leak_storage storage, 
     return run->counts[row].wrong != 0 || result->rc[storage] != 0 ? PAINT_WRONG : PAINT_RIGHT;
 }
 
-static void print_row(const struct columns *columns, const struct result *result, unsigned row)
+static void print_row(const struct columns *columns, const char *name,
+                      const struct result *result, unsigned row)
 {
     char text[64];
-    paint(PAINT_PLAIN, columns->name + 2, row == 0 ? result->leak->name : "");
+    paint(PAINT_PLAIN, columns->name + 2, row == 0 ? name : "");
     for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++) {
         if (columns->cell[storage] == 0)
             continue;
@@ -143,30 +153,51 @@ static void print_row(const struct columns *columns, const struct result *result
     printf("%s\n", unit(result, row));
 }
 
+static void print_heads(const struct columns *columns, const char *first)
+{
+    paint(PAINT_HEAD, columns->name + 2, first);
+    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
+        if (columns->cell[storage] != 0)
+            paint(PAINT_HEAD, columns->cell[storage] + 2, heads[storage]);
+    printf("wrong of all\n");
+}
+
 static void print_part(const char *title, const struct result *results, size_t n, int cures)
 {
     struct columns columns = measure(results, n, cures);
-    size_t members = 0;
-    for (size_t i = 0; i < n; i++)
-        members += (results[i].leak->cure != NULL) == cures;
-    if (members == 0)
-        return;
-    printf("\n");
     paint(PAINT_HEAD, 0, title);
     printf("\n");
-    paint(PAINT_HEAD, columns.name + 2, "case");
-    for (enum leak_storage storage = 0; storage < LEAK_STORAGES; storage++)
-        if (columns.cell[storage] != 0)
-            paint(PAINT_HEAD, columns.cell[storage] + 2, heads[storage]);
-    printf("wrong of all\n");
+    print_heads(&columns, "case");
     for (size_t i = 0; i < n; i++)
-        for (unsigned row = 0; row < rows(&results[i]); row++)
+        for (unsigned row = 0; row < result_rows(&results[i]); row++)
             if ((results[i].leak->cure != NULL) == cures)
-                print_row(&columns, &results[i], row);
+                print_row(&columns, results[i].leak->name, &results[i], row);
+}
+
+void totals_print(const struct result *result)
+{
+    struct columns columns = measure(result, 1, result->leak->cure != NULL);
+    columns.name = 0; /* an indent is left of it */
+    print_heads(&columns, "");
+    for (unsigned row = 0; row < result_rows(result); row++)
+        print_row(&columns, "", result, row);
+}
+
+static size_t with_cure(const struct result *results, size_t n)
+{
+    size_t cures = 0;
+    for (size_t i = 0; i < n; i++)
+        cures += results[i].leak->cure != NULL;
+    return cures;
 }
 
 void table_print(const struct result *results, size_t n)
 {
-    print_part("Where thread-locals leak", results, n, 0);
-    print_part("Where context variables leak too, and what cures it", results, n, 1);
+    size_t cures = with_cure(results, n);
+    if (cures < n)
+        print_part("Where thread-locals leak", results, n, 0);
+    if (cures > 0 && cures < n)
+        printf("\n");
+    if (cures > 0)
+        print_part("Where context variables leak too, and what cures it", results, n, 1);
 }

@@ -83,7 +83,8 @@ typedef enum nook_start {
 } nook_start;
 
 typedef struct nook_task_options {
-    const char *name; /* copied (31 bytes at most are kept); NULL: "task-<id>" */
+    const char
+        *name; /* copied (31 bytes at most are kept); NULL: "task-<n>", the nth of its run */
     nook_start start;
     nook_context *context; /* used as it is, not copied, instead of start [A3] */
     size_t stack_size;     /* 0: the run's */
@@ -137,7 +138,7 @@ NOOK_API NOOK_NODISCARD int nook_task_result(const nook_task *task, int *result)
 /* The task that runs here, borrowed; NULL outside one. Never parks. */
 NOOK_API nook_task *nook_task_current(void);
 
-/* The task's name and its number: 1 for main, never reused in a process's run. */
+/* The task's name, and its number: from 1, never reused in a process. */
 NOOK_API const char *nook_task_name(const nook_task *task);
 NOOK_API uint64_t nook_task_id(const nook_task *task);
 
