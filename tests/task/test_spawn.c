@@ -76,7 +76,8 @@ static int ask(void *arg)
     for (int i = 0; i < 3; i++)
         asked->wrong[i + 1] = nook_task_spawn(&none, give, NULL, &bad[i]);
     asked->wrong[4] = none != NULL;
-    int rc = spawn(&asked->task, nap_and_give, 9);
+    int rc = nook_task_spawn(&asked->task, nap_and_give, value_of(9),
+                             &(nook_task_options){.worker = 1}); /* not before main parks */
     if (rc == 0)
         rc = nook_task_spawn(&asked->named, give, NULL, &options);
     if (rc != 0)
