@@ -65,6 +65,9 @@ class References(Balanced):
         self.assertEqual(held(), (1, 1))
         copies = [context.copy() for _ in range(100)]
         self.assertEqual(held(), (1, 1))  # they share the node
+        copies[0].run(var.set, value)  # nothing new, so they still do
+        self.assertEqual(held(), (1, 1))
+        copies[0].run(var.set, None)
         copies[0].run(var.set, value)  # and now one has its own
         self.assertEqual(held(), (2, 2))
         self.assertIs(context[var], value)
