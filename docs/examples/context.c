@@ -12,7 +12,7 @@ static int page(void *title)
 
 int main(void)
 {
-    nook_context *request;
+    nook_context *request = NULL;
     NOOK_WITH (&user, "alice") {
         page("inbox"); /* prints: inbox for alice */
         if (nook_context_copy_current(&request) != 0)

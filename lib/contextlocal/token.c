@@ -67,7 +67,7 @@ int nook_var_set(nook_var *var, void *value, nook_token *token)
     int rc = nook__var_number(var, &index);
     if (rc == 0)
         rc = nook__context_require(&context);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     /* A retain callback may switch, even drop, contexts: hold this one. */
     nook_context_ref(context);

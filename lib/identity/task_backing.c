@@ -88,7 +88,7 @@ static void cell_close(void *cell, void *user)
 static int cell_foreach(void *cell, nook_tls_visit visit, void *arg, void *user)
 {
     const nook_backing *keyed = ((struct by_task *)user)->keyed;
-    return keyed->ops->foreach (cell, visit, arg, keyed->user);
+    return keyed->ops->foreach(cell, visit, arg, keyed->user);
 }
 
 static const nook_backing_ops backing_ops = {

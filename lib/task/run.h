@@ -421,7 +421,7 @@ void nook__run_close(struct nook__run *run);
 /* The two loops. */
 void nook__real_loop(struct nook__worker *worker);
 void nook__schedule_loop(struct nook__worker *worker);
-unsigned nook__choose(nook_schedule *schedule, unsigned n);
+unsigned nook__choose(nook_schedule *schedule, unsigned of);
 
 extern atomic_long nook__tasks_alive, nook__handles_alive, nook__timers_alive,
     nook__waits_alive;

@@ -303,6 +303,7 @@ static void warm_push(struct nook__stacks *pool, struct slot *slot)
 
 static struct slot *warm_remove(struct nook__stacks *pool, struct slot *slot)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): pool->warm counts the list */
     if (slot->newer != NULL)
         slot->newer->older = slot->older;
     else

@@ -153,7 +153,7 @@ int nook_app_new(nook_app **out, const nook_app_options *options)
         return NOOK_ENOMEM;
     atomic_init(&app->refs, 1);
     app->options = *o;
-    strcpy(app->name, name);
+    memcpy(app->name, name, strlen(name) + 1);
     pthread_mutex_init(&app->lock, NULL);
     NOOK__LOCAL_COUNT(apps, 1);
     app->g_kind = nook__kind_new(o->retain_g, o->release_g, o->user);

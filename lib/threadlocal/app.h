@@ -65,8 +65,8 @@ struct nook__pushable {
 void nook__pushable_init(struct nook__pushable *self, nook_app *app,
                          void (*free_self)(struct nook__pushable *self));
 void nook__pushable_done(struct nook__pushable *self);
-void nook__pushable_retain(void *self, void *user);
-void nook__pushable_release(void *self, void *user);
+void nook__pushable_retain(void *what, void *user);
+void nook__pushable_release(void *what, void *user);
 
 /*
  * A push in two halves. claim makes the context the caller's; *first says whether

@@ -64,8 +64,8 @@ struct nook__table *nook__table_new(size_t size);
 
 /* The same items, and room for one more. NULL: no memory. */
 struct nook__table *nook__table_copy(struct nook__table *table);
-void nook__table_ref(void *table);
-void nook__table_unref(void *table);
+void nook__table_ref(void *stored);
+void nook__table_unref(void *stored);
 
 #define NOOK__NOWHERE ((size_t)-1)
 

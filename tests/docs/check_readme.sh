@@ -12,9 +12,14 @@ grep '^\$ nook ' "$work/said" >"$work/commands" || {
     echo "$file quotes no command"
     exit 1
 }
+# A command in a block of another kind would never be run.
+grep '^ *\$ nook ' "$file" | diff - "$work/commands" || {
+    echo "$file quotes the commands above outside a block fenced by \`\`\`text"
+    exit 1
+}
 while read -r _ _ words; do
-    echo "\$ nook $words"
+    printf '$ nook %s\n' "$words"
     # shellcheck disable=SC2086 # words are words
-    "$nook" $words </dev/null
+    "$nook" $words </dev/null || echo "(exit status $?)"
 done <"$work/commands" >"$work/printed"
 diff "$work/said" "$work/printed"

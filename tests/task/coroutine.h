@@ -118,8 +118,8 @@ static inline int in_child(int (*fn)(void), char *said, size_t room)
 /* For children that say nothing that matters. */
 static inline int status_of(int (*fn)(void))
 {
-    char said[4096];
-    return in_child(fn, said, sizeof said);
+    char text[4096];
+    return in_child(fn, text, sizeof text);
 }
 
 /* Set-up and tear-down of a pool in *state; the tear-down counts. */

@@ -381,11 +381,17 @@ static int hoard_in_a_small_address_space(void)
     return hoard();
 }
 
+static void skip_because(const char *why)
+{
+    print_message("%s\n", why);
+    skip();
+}
+
 static void no_address_space_is_no_memory(void **state)
 {
     (void)state;
-    if (nook__on_valgrind()) /* it walks the list of all stacks that it knows */
-        skip();
+    if (nook__on_valgrind())
+        skip_because("Valgrind walks the list of all stacks that it knows: too slow");
     int status = status_of(hoard_in_a_small_address_space);
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), 0);
@@ -396,13 +402,13 @@ static void no_address_space_is_no_memory(void **state)
 static void no_more_mappings_is_no_memory(void **state)
 {
     (void)state;
-    if (nook__on_valgrind()) /* it walks the list of all stacks that it knows */
-        skip();
+    if (nook__on_valgrind())
+        skip_because("Valgrind walks the list of all stacks that it knows: too slow");
     int status = status_of(hoard);
     assert_true(WIFEXITED(status));
 #ifdef NOOK__GUARD_MPROTECT
     if (WEXITSTATUS(status) == 77)
-        skip(); /* vm.max_map_count was raised */
+        skip_because("vm.max_map_count was raised: there is room for all stacks");
     assert_int_equal(WEXITSTATUS(status), 0);
 #else
     assert_true(WEXITSTATUS(status) == 77 || WEXITSTATUS(status) == 0);

@@ -12,7 +12,7 @@ static void count_up(void *value, void *user)
 
 static const nook_tls_options counting = {.destructor = count_up};
 
-static int number(int *n)
+static int number(const int *n)
 {
     return __atomic_load_n(n, __ATOMIC_RELAXED);
 }

@@ -98,7 +98,7 @@ static unsigned brief(const struct result *result)
 
 static void wait_a_moment(void)
 {
-    struct timespec moment = {.tv_nsec = 350 * 1000 * 1000};
+    struct timespec moment = {.tv_nsec = 350L * 1000 * 1000};
     fflush(stdout);
     nanosleep(&moment, NULL);
 }
@@ -134,7 +134,7 @@ static int demo_all(void)
     int kept = 1;
     while (leak_catalogue[n] != NULL)
         n++;
-    struct result *results = calloc(n, sizeof(*results));
+    struct result *results = calloc(n + 1, sizeof(*results));
     if (results == NULL) {
         fprintf(stderr, "nook: out of memory\n");
         return EXIT_BROKEN;

@@ -24,7 +24,7 @@ static void print_json(const struct result *results, size_t n)
 
 static int run_cases(const struct leak_case **cases, size_t n, int json)
 {
-    struct result *results = calloc(n, sizeof(*results));
+    struct result *results = calloc(n + 1, sizeof(*results));
     int kept = 1;
     if (results == NULL) {
         fprintf(stderr, "nook: out of memory\n");

@@ -85,12 +85,10 @@ static void cell_text(char *text, size_t size, const struct result *result,
                       enum leak_storage storage, unsigned row)
 {
     const struct leak_run *run = &result->run[storage];
-    if (!result->ran[storage])
+    if (!result->ran[storage] || (result->rc[storage] == 0 && row >= run->n_counts))
         snprintf(text, size, "-");
     else if (result->rc[storage] != 0)
         snprintf(text, size, "failed");
-    else if (row >= run->n_counts)
-        snprintf(text, size, "-");
     else
         snprintf(text, size, "%ju of %ju", (uintmax_t)run->counts[row].wrong,
                  (uintmax_t)run->counts[row].of);

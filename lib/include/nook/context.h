@@ -211,11 +211,13 @@ NOOK_API int nook_token_used(const nook_token *token);
 #define NOOK_WITH(var, value) \
     NOOK__WITH(var, value, NOOK__NAME(nook__with_, __LINE__), NOOK__NAME(nook__once_, __LINE__))
 /* Named after the line, so that one inside another shadows nothing. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): token and once are names that are declared here */
 #define NOOK__WITH(var, value, token, once)                                                    \
     for (nook_token token                                                                      \
          __attribute__((cleanup(nook_token_leave), unused)) = nook_var_scoped((var), (value)), \
                                                    *once = &token;                             \
          once; once = NULL)
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define NOOK__NAME(a, b) NOOK__NAME2(a, b)
 #define NOOK__NAME2(a, b) a##b
 
