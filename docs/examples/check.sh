@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# check.sh PROGRAM EXAMPLE README: the program prints EXAMPLE.out, and README
+# check.sh PROGRAM EXAMPLE PAGE: the program prints EXAMPLE.out, and the page
 # quotes EXAMPLE.c word for word, without its first line.
 set -eu
-program=$1 example=$2 readme=$3
+program=$1 example=$2 page=$3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$program" >"$work/out"
@@ -14,5 +14,5 @@ awk -v source="$work/source" '
     /^```c$/ { quoting = 1; text = ""; next }
     /^```$/ { if (quoting && text == wanted) found = 1; quoting = 0 }
     quoting { text = text $0 "\n" }
-    END { if (!found) { print "README does not quote the example as it is"; exit 1 } }
-' "$readme"
+    END { if (!found) { print FILENAME " does not quote the example as it is"; exit 1 } }
+' "$page"

@@ -19,49 +19,124 @@
  * Readers exclude each other by a lock; no callback runs inside any of this.
  */
 #include "context.h"
+#include "base/unwatched.h"
 #include "count.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 struct nook__counts nook__counts;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key; /* set where the thread has a chain to drop at its exit */
+static pthread_key_t key; /* what it holds: see "A thread's exit" */
 static int key_error;
-static int fence_needed;
+static _Atomic uint32_t fence_needed; /* from the start, or from a barrier that failed */
 static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t next_id = 1;
 
-static void at_thread_exit(void *unused)
+/* 1 where the kernel does it. errno is the caller's. */
+static int membarrier(int command)
 {
-    (void)unused;
-    nook_thread_detach();
+    int saved = errno;
+    int done = syscall(SYS_membarrier, command, 0, 0) == 0;
+    errno = saved;
+    return done;
+}
+
+/*
+ * A thread's exit. POSIX calls a key's destructor again, for some rounds, where
+ * it is set anew: a release, or another key's destructor, may bind a variable
+ * after the chain was dropped. The key holds an address in `rounds`, whose
+ * offset says how many have passed. From the last but one on no chain is begun
+ * any more, since nobody would drop it: the last finds nothing left to do.
+ */
+static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS];
+static char *const too_late = &rounds[PTHREAD_DESTRUCTOR_ITERATIONS - 1];
+
+NOOK__UNWATCHED static void at_thread_exit(void *round)
+{
+    int last = round == too_late;
+    (void)pthread_setspecific(key, last ? round : (char *)round + 1);
+    if (!last)
+        nook_thread_detach();
+}
+
+/*
+ * A fork copies locks as they are, but not the threads that would release them:
+ * so the one that forks holds them all meanwhile.
+ */
+static void before_fork(void)
+{
+    pthread_mutex_lock(&readers);
+    nook__vars_lock();
+    nook__watchers_lock();
+}
+
+static void after_fork(void)
+{
+    nook__watchers_unlock();
+    nook__vars_unlock();
+    pthread_mutex_unlock(&readers);
+}
+
+static void after_fork_in_child(void)
+{
+    nook__watchers_forget_others();
+    after_fork();
 }
 
 static void set_up(void)
 {
+    (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
     key_error = pthread_key_create(&key, at_thread_exit);
-    fence_needed =
-        syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+    fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 /* --- the protocol --------------------------------------------------------- */
 
-static int barrier_all_threads(void)
+static int needs_fence(void)
 {
-    return (int)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    return atomic_load_explicit(&fence_needed, memory_order_relaxed) != 0;
+}
+
+/*
+ * A sandbox may forbid the call only after set_up was allowed it. Then owners
+ * fence from now on; those that are inside a window without one have their store
+ * out, and have seen `fence_needed`, long before the pause is over.
+ */
+static void fence_from_now_on(void)
+{
+    struct timespec pause = {0, 10000000};
+    int saved = errno;
+    atomic_store_explicit(&fence_needed, 1, memory_order_seq_cst);
+    while (nanosleep(&pause, &pause) != 0)
+        continue;
+    errno = saved;
+}
+
+static void barrier_all_threads(void)
+{
+    for (int tries = 0; !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); tries++) {
+        if (tries == 100) { /* until then the kernel may have been short of memory */
+            fence_from_now_on();
+            return;
+        }
+        sched_yield();
+    }
 }
 
 static void write_begin(nook_context *context)
 {
     for (;;) {
         atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
-        if (__builtin_expect(fence_needed, 0))
+        if (__builtin_expect(needs_fence(), 0))
             atomic_thread_fence(memory_order_seq_cst);
         else
             atomic_signal_fence(memory_order_seq_cst);
@@ -83,8 +158,8 @@ static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
     pthread_mutex_lock(&readers);
     atomic_store_explicit(&context->reading, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!fence_needed)
-        (void)barrier_all_threads(); /* registered, so it cannot fail */
+    if (!needs_fence())
+        barrier_all_threads();
     while (atomic_load_explicit(&context->writing, memory_order_acquire))
         sched_yield();
     *out = context->map;
@@ -145,7 +220,11 @@ int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t 
         write_end(context);
         if (done)
             return 0;
-        rc = exchange_copying(context, var, index, value, base, old);
+        rc = 0;
+        if (nook__map_get(base.root, base.height, index) == value)
+            *old = value; /* the very references that came in go out again [M2, M3] */
+        else
+            rc = exchange_copying(context, var, index, value, base, old);
         nook__map_unref(base);
     } while (rc == NOOK_EAGAIN);
     return rc;
@@ -201,12 +280,13 @@ void nook_context_unref(nook_context *context)
     NOOK__COUNT(contexts, -1);
 }
 
-/* A thread that gets a first context must drop its chain when it exits. */
+/* A thread that begins a chain must drop it when it exits. */
 static int watch_thread_exit(void)
 {
-    if (pthread_getspecific(key) != NULL)
-        return 0;
-    return pthread_setspecific(key, &key) == 0 ? 0 : NOOK_ENOMEM;
+    const char *round = pthread_getspecific(key);
+    if (round != NULL)
+        return round == too_late ? NOOK_EBUSY : 0;
+    return pthread_setspecific(key, rounds) == 0 ? 0 : NOOK_ENOMEM;
 }
 
 int nook__context_require(nook_context **out)
@@ -220,6 +300,7 @@ int nook__context_require(nook_context **out)
     rc = watch_thread_exit();
     if (rc < 0) {
         nook_context_unref(*out);
+        *out = NULL;
         return rc;
     }
     nook__current_set(*out);
@@ -276,10 +357,12 @@ static int rebind(struct nook__map *map, const nook_var *var, uint32_t index, vo
     return 0;
 }
 
-static int inherit_one(struct nook__map *map, nook_var *var, uint32_t index, void *value)
+/* What the child gets in place of `value`: its own copy, or nothing. */
+static int inherit_one(struct nook__map *map, uint32_t index, void *value)
 {
-    void *copy;
-    if (var->ops->inherit != NOOK_INHERIT_DUPLICATE || var->ops->duplicate == NULL)
+    void *copy = NULL;
+    nook_var *var = nook__var_at(index);
+    if (var->ops->inherit == NOOK_INHERIT_DROP)
         return rebind(map, var, index, NOOK__UNSET);
     int rc = var->ops->duplicate(value, &copy, var->user);
     if (rc < 0)
@@ -292,16 +375,10 @@ static int inherit_one(struct nook__map *map, nook_var *var, uint32_t index, voi
 /* Applies the policies to `map`, going by the bindings of the parent's. */
 static int inherit_all(const struct nook__map *parent, struct nook__map *map)
 {
-    void *value;
     uint32_t index = 0;
     int rc = 0;
-    if (parent->root->special == 0)
-        return 0;
-    while (rc == 0 && (index = nook__map_next(parent, index + 1, &value)) != 0) {
-        nook_var *var = nook__var_at(index);
-        if (nook__var_special(var))
-            rc = inherit_one(map, var, index, value);
-    }
+    while (rc == 0 && (index = nook__map_next_special(parent, index + 1)) != 0)
+        rc = inherit_one(map, index, nook__map_get(parent->root, parent->height, index));
     return rc;
 }
 
@@ -336,9 +413,10 @@ int nook_context_enter(nook_context *context)
                                                  memory_order_acquire, memory_order_relaxed))
         return NOOK_EENTERED;
     nook_context *before = nook__current_get();
-    if (before == NULL && watch_thread_exit() < 0) {
+    int rc = before == NULL ? watch_thread_exit() : 0;
+    if (rc < 0) {
         atomic_store_explicit(&context->entered, 0, memory_order_release);
-        return NOOK_ENOMEM;
+        return rc;
     }
     context->prev = before;
     nook__current_set(nook_context_ref(context));
@@ -387,6 +465,10 @@ int nook_context_run(nook_context *context, int (*fn)(void *arg), void *arg, int
 nook_context *nook_state_swap(nook_context *state)
 {
     nook_context *before = nook__current_get();
+    /* A chain from elsewhere may be this thread's first. Without memory for the
+     * mark, the chain outlives a thread that dies with it. */
+    if (before == NULL && state != NULL)
+        (void)watch_thread_exit();
     nook__current_set(state);
     nook__switched(state);
     return before;
@@ -407,7 +489,8 @@ void nook_thread_detach(void)
     nook_context *chain = nook__current_get();
     if (chain == NULL)
         return;
-    (void)pthread_setspecific(key, NULL);
+    if (pthread_getspecific(key) == rounds)
+        (void)pthread_setspecific(key, NULL); /* or else an exit has begun, and counts */
     nook_state_drop(nook_state_swap(NULL));
 }
 

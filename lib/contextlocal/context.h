@@ -16,7 +16,7 @@ struct nook_context {
     void *user;
 };
 
-/* The current context, made if the thread has none. NOOK_ENOMEM. */
+/* The current context, made if the thread has none. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__context_require(nook_context **out);
 
 /*
@@ -26,6 +26,11 @@ int nook__context_require(nook_context **out);
  */
 int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t index,
                            void *value, void **old);
+
+/* Around a fork; the last in the child, where no other thread is inside a watcher. */
+void nook__watchers_lock(void);
+void nook__watchers_unlock(void);
+void nook__watchers_forget_others(void);
 
 /* Tells the watchers, if there are any. */
 extern _Atomic uint32_t nook__watchers;

@@ -280,3 +280,21 @@ uint32_t nook__map_next(const struct nook__map *map, uint32_t from, void **value
     }
     return 0;
 }
+
+uint32_t nook__map_next_special(const struct nook__map *map, uint32_t from)
+{
+    uint32_t end = NOOK__WIDTH << (NOOK__BITS * map->height);
+    while (from < end) {
+        const node *n = map->root;
+        uint32_t h = map->height;
+        while (h != 0 && (n->special >> place_of(from, h) & 1u) != 0)
+            n = n->slot[place_of(from, h--)];
+        uint32_t left = h == 0 ? n->special >> (from % NOOK__WIDTH) : 0;
+        if (left != 0)
+            return from + (uint32_t)__builtin_ctz(left);
+        /* On to the next leaf, or past the child that holds nothing special. */
+        uint32_t span = NOOK__BITS * (h == 0 ? 1 : h);
+        from = ((from >> span) + 1) << span;
+    }
+    return 0;
+}

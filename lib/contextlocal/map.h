@@ -82,6 +82,9 @@ int nook__map_with(const struct nook__map *map, const nook_var *var, uint32_t in
 /* The first number at or above `from` that is bound, and its value; 0 if none. */
 uint32_t nook__map_next(const struct nook__map *map, uint32_t from, void **value);
 
+/* The first one at or above `from` that inheriting may not just copy; 0 if none. */
+uint32_t nook__map_next_special(const struct nook__map *map, uint32_t from);
+
 /* The references of one binding. */
 void nook__binding_retain(uint32_t index, void *value);
 void nook__binding_release(uint32_t index, void *value);

@@ -69,10 +69,10 @@ int nook_var_set(nook_var *var, void *value, nook_token *token)
         rc = nook__context_require(&context);
     if (rc != 0)
         return rc;
-    nook__binding_retain(index, value);
-    /* A retain callback may have switched, even dropped, contexts: hold this one. */
+    /* A retain callback may switch, even drop, contexts: hold this one. */
     nook_context_ref(context);
     uint64_t id = context->id;
+    nook__binding_retain(index, value);
     rc = nook__context_exchange(context, var, index, value, &old);
     if (rc < 0)
         nook__binding_release(index, value);
@@ -107,7 +107,8 @@ int nook_var_reset(nook_var *var, nook_token *token)
         return rc;
     nook_context *context = nook_context_ref(nook__current_get());
     uint32_t index = nook__var_index(var);
-    void *restored = token->nook__has_old ? token->nook__old : NOOK__UNSET;
+    int had_old = token->nook__has_old != 0;
+    void *restored = had_old ? token->nook__old : NOOK__UNSET;
     void *replaced;
     /* Used before the map changes: a callback that resets again must fail [T7]. */
     token->nook__state = USED;
@@ -118,9 +119,10 @@ int nook_var_reset(nook_var *var, nook_token *token)
         return rc;
     }
     NOOK__COUNT(tokens, -1);
+    /* The token may lie in the value that goes now: it is not looked at any more. */
     if (replaced != NOOK__UNSET)
         nook__binding_release(index, replaced);
-    if (!token->nook__has_old)
+    if (!had_old)
         nook_var_unref(var);
     nook_context_unref(context);
     return 0;
@@ -130,11 +132,12 @@ void nook_token_drop(nook_token *token)
 {
     if (token == NULL || token->nook__state != LIVE)
         return;
+    nook_var *var = token->nook__var;
     token->nook__state = USED;
     NOOK__COUNT(tokens, -1);
-    if (token->nook__has_old)
-        nook_value_release(token->nook__var, token->nook__old);
-    nook_var_unref(token->nook__var);
+    if (token->nook__has_old) /* and after that, the token may be gone */
+        nook_value_release(var, token->nook__old);
+    nook_var_unref(var);
 }
 
 nook_var *nook_token_var(const nook_token *token)

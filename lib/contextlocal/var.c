@@ -27,6 +27,16 @@ static _Atomic(union entry *) pages[NOOK__VAR_LIMIT / PAGE];
 static uint32_t used = 1;  /* numbers below it were given out once */
 static uint32_t free_list; /* 0: none */
 
+void nook__vars_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void nook__vars_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
 static union entry *entry_at(uint32_t index)
 {
     return &atomic_load_explicit(&pages[index / PAGE], memory_order_acquire)[index % PAGE];
@@ -70,6 +80,8 @@ int nook__var_number(nook_var *var, uint32_t *index)
     *index = nook__var_index(var);
     if (*index != 0)
         return 0;
+    if (!nook__ops_fit(var->ops))
+        return NOOK_EINVAL;
     int rc = 0;
     pthread_mutex_lock(&lock);
     *index = var->nook__index;
@@ -95,7 +107,7 @@ int nook_var_new(nook_var **out, const char *name, const nook_var_options *optio
 {
     static const nook_var_options none;
     const nook_var_options *o = options != NULL ? options : &none;
-    if (out == NULL || name == NULL)
+    if (out == NULL || name == NULL || !nook__ops_fit(o->ops))
         return NOOK_EINVAL;
     size_t size = strlen(name) + 1;
     nook_var *var = malloc(sizeof *var + size);

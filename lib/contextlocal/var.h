@@ -7,11 +7,18 @@
 /* Each bound variable has a number below this; 0 is nobody's. */
 #define NOOK__VAR_LIMIT (1u << 20)
 
-/* The variable's number, given at its first set. NOOK_ENOMEM, NOOK_EAGAIN. */
+/*
+ * The variable's number, given at its first set. NOOK_ENOMEM, NOOK_EAGAIN;
+ * NOOK_EINVAL where the operations do not fit each other.
+ */
 int nook__var_number(nook_var *var, uint32_t *index);
 
 /* The variable of a number that a map binds: such a number cannot be reused. */
 nook_var *nook__var_at(uint32_t index);
+
+/* Around a fork. */
+void nook__vars_lock(void);
+void nook__vars_unlock(void);
 
 static inline uint32_t nook__var_index(const nook_var *var)
 {
@@ -24,11 +31,18 @@ static inline void nook__value_retain(const nook_var *var, void *value)
         var->ops->retain(value, var->user);
 }
 
+/* What is counted must be let go, and the other way round; a policy needs its function. */
+static inline int nook__ops_fit(const nook_value_ops *ops)
+{
+    return ops == NULL || ((ops->retain != NULL) == (ops->release != NULL) &&
+                           (ops->inherit != NOOK_INHERIT_DUPLICATE || ops->duplicate != NULL) &&
+                           (unsigned)ops->inherit <= NOOK_INHERIT_DUPLICATE);
+}
+
 /* Does a binding of this variable hold anything? */
 static inline int nook__var_counted(const nook_var *var)
 {
-    return var->created ||
-           (var->ops != NULL && (var->ops->retain != NULL || var->ops->release != NULL));
+    return var->created || (var->ops != NULL && var->ops->retain != NULL);
 }
 
 /* Does inheriting treat it otherwise than copying? */

@@ -34,6 +34,23 @@ static __attribute__((noinline)) int *telling(void)
     return address;
 }
 
+void nook__watchers_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+void nook__watchers_unlock(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* Which ones the forking thread itself is inside is not known: then all counts stay. */
+void nook__watchers_forget_others(void)
+{
+    for (int i = 0; i < SLOTS && !*telling(); i++)
+        atomic_store(&slots[i].inside, 0);
+}
+
 static void tell(struct slot *slot, nook_context *now)
 {
     atomic_fetch_add(&slot->inside, 1);

@@ -33,8 +33,7 @@ static void deliver(struct nook__run *run, struct nook__message *message)
     nook__wake(NOOK__CONTAINER(message, struct nook__job, back)->task, 0);
 }
 
-/* Once it is sent the job is the task's again, and may be gone. */
-static void run_job(struct nook__run *run, struct nook__job *job)
+static void do_job(struct nook__job *job)
 {
     nook__take_over(job);
     if (job->context != NULL)
@@ -42,8 +41,30 @@ static void run_job(struct nook__run *run, struct nook__job *job)
     else
         (void)call(job);
     nook__hand_over(job);
+}
+
+/* Once it is sent the job is the task's again, and may be gone. */
+static void send_back(struct nook__run *run, struct nook__job *job)
+{
     job->back = (struct nook__message){.event.kind = NOOK__MESSAGE, .deliver = deliver};
     nook__send(&run->workers[job->home], &job->back.event);
+}
+
+/* Under the pool's lock, which is given up meanwhile. */
+static void serve_one(struct nook__run *run)
+{
+    struct nook__pool *pool = &run->pool;
+    struct nook__job *job = NOOK__CONTAINER(pool->jobs.next, struct nook__job, link);
+    nook__list_remove(&job->link);
+    pool->queued--;
+    pool->idle--;
+    pthread_mutex_unlock(&pool->lock);
+    do_job(job);
+    pthread_mutex_lock(&pool->lock);
+    pool->idle++; /* before anybody hears of it, or the next job gets another thread */
+    pthread_mutex_unlock(&pool->lock);
+    send_back(run, job);
+    pthread_mutex_lock(&pool->lock);
 }
 
 static void *serve(void *arg)
@@ -51,20 +72,11 @@ static void *serve(void *arg)
     struct nook__run *run = arg;
     struct nook__pool *pool = &run->pool;
     pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (nook__list_empty(&pool->jobs) && !pool->closing) {
-            pool->idle++;
-            pthread_cond_wait(&pool->work, &pool->lock);
-            pool->idle--;
-        }
+    while (!nook__list_empty(&pool->jobs) || !pool->closing) {
         if (nook__list_empty(&pool->jobs))
-            break;
-        struct nook__job *job = NOOK__CONTAINER(pool->jobs.next, struct nook__job, link);
-        nook__list_remove(&job->link);
-        pool->queued--;
-        pthread_mutex_unlock(&pool->lock);
-        run_job(run, job);
-        pthread_mutex_lock(&pool->lock);
+            pthread_cond_wait(&pool->work, &pool->lock);
+        else
+            serve_one(run);
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
@@ -72,7 +84,7 @@ static void *serve(void *arg)
 
 /*
  * Under the pool's lock: a thread more, if one is needed and allowed. 0 if somebody
- * will serve. A thread that was called for an earlier job still counts as idle until it runs.
+ * will serve. A thread is idle from its making until it takes a job.
  */
 static int staff(struct nook__run *run)
 {
@@ -86,6 +98,7 @@ static int staff(struct nook__run *run)
     if (pthread_create(&threads[pool->n], NULL, serve, run) != 0)
         return pool->n > 0 ? 0 : NOOK_EAGAIN;
     pool->n++;
+    pool->idle++;
     return 0;
 }
 

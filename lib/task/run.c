@@ -68,7 +68,8 @@ void nook__unshare(struct nook__run *run, struct nook__event *event)
 void nook__take(struct nook__event *event)
 {
     nook__list_remove(&event->link);
-    atomic_store_explicit(&event->ready, 0, memory_order_relaxed);
+    /* From here on another worker may queue it again. */
+    atomic_store_explicit(&event->ready, 0, memory_order_release);
     if (event->kind == NOOK__TASK)
         atomic_store_explicit(&NOOK__CONTAINER(event, nook_task, event)->told, 0,
                               memory_order_relaxed);

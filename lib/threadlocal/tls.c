@@ -17,6 +17,7 @@
  * A node that left its slot belongs to who took it out; its destructor runs with
  * the last reference, with no lock held.
  */
+#include "base/unwatched.h"
 #include "count.h"
 
 #include <nook/local.h>
@@ -27,14 +28,6 @@
 
 #ifndef PTHREAD_DESTRUCTOR_ITERATIONS
 #define PTHREAD_DESTRUCTOR_ITERATIONS 4
-#endif
-
-#if defined(__clang__) && __has_attribute(disable_sanitizer_instrumentation)
-#define NOOK__UNWATCHED __attribute__((disable_sanitizer_instrumentation))
-#elif defined(__GNUC__)
-#define NOOK__UNWATCHED __attribute__((no_sanitize_thread))
-#else
-#define NOOK__UNWATCHED
 #endif
 
 struct node {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Variables and tokens: V1-V17, T1-T19 of docs/semantics.md. */
+/* Variables and tokens: V1-V17, T1-T18; the corners of tokens are in test_token.c. */
 #include "support.h"
+
+#include <string.h>
 
 static NOOK_VAR_DEFINE(user);
 static NOOK_VAR_DEFINE(other);
@@ -188,6 +190,23 @@ static void V15_a_copy_is_shallow(void **state)
     assert_int_equal(nook_context_find(copy, &user, &value), 0);
     assert_int_equal(*(int *)value, 2);
     nook_context_unref(copy);
+}
+
+static void V16_a_mutable_default_is_one_object_for_all(void **state)
+{
+    int shared = 1;
+    nook_var var = NOOK_VAR_INIT("list", NULL, 1, &shared);
+    nook_context *context;
+    void *value;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(nook_var_get(&var, &value), 0);
+    *(int *)value = 2;
+    assert_int_equal(nook_context_enter(context), 0);
+    assert_int_equal(nook_var_get(&var, &value), 0);
+    assert_int_equal(*(int *)value, 2);
+    assert_int_equal(nook_context_exit(context), 0);
+    nook_context_unref(context);
 }
 
 static void V17_never_a_stale_value(void **state)
@@ -403,6 +422,65 @@ static void T18_a_token_follows_its_context_to_another_thread(void **state)
     nook_state_drop(m.state);
 }
 
+/* --- H3: life of a variable ---- */
+
+static void H3_the_user_pointer_can_be_set_later(void **state)
+{
+    nook_var_options options = {.finalise = count_finalised};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "wrapped", &options), 0);
+    assert_null(nook_var_user(var));
+    nook_var_set_user(var, &finalised);
+    assert_ptr_equal(nook_var_user(var), &finalised);
+    assert_ptr_equal(nook_var_ref(var), var);
+    nook_var_unref(var);
+    assert_int_equal(finalised, 0);
+    nook_var_unref(var);
+    assert_int_equal(finalised, 1);
+    assert_null(nook_var_user(NULL));
+    nook_var_set_user(NULL, &finalised);
+    assert_null(nook_var_name(NULL));
+    assert_null(nook_var_ref(NULL));
+    nook_var_unref(NULL);
+    assert_ptr_equal(nook_var_ref(&user), &user); /* a static one lives on */
+    nook_var_unref(&user);
+    nook_var_unref(&user);
+    assert_string_equal(nook_var_name(&user), "user");
+}
+
+/* The default's release and the finaliser may use other variables. */
+static void set_another(void *unused)
+{
+    (void)unused;
+    finalised += nook_var_set(&user, alice, NULL) == 0;
+}
+
+static void H2_H3_a_finaliser_may_set_variables(void **state)
+{
+    nook_var_options options = {.finalise = set_another};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "last", &options), 0);
+    assert_int_equal(nook_var_set(var, bob, NULL), 0);
+    nook_var_unref(var);
+    nook_context_clear(nook_context_peek()); /* the last holder */
+    assert_int_equal(finalised, 1);
+    assert_ptr_equal(get(&user), alice);
+}
+
+static void H6_get_of_nothing(void **state)
+{
+    void *value = alice;
+    (void)state;
+    assert_int_equal(nook_var_get(NULL, &value), NOOK_EINVAL);
+    assert_int_equal(nook_var_get(&user, NULL), NOOK_EINVAL);
+    assert_int_equal(nook_var_get(&user, &value), NOOK_EUNSET);
+    assert_ptr_equal(value, alice); /* untouched */
+}
+
 /* --- counting ------------------------------------------------------------- */
 
 static void every_way_of_losing_a_value_releases_it(void **state)
@@ -446,6 +524,64 @@ static void numbers_of_dead_variables_are_reused_and_start_unset(void **state)
     }
 }
 
+/* A value that keeps the token of its own set: gone with its last holder. */
+struct session {
+    int held;
+    nook_token token;
+};
+
+static void session_retain(void *value, void *where)
+{
+    (void)where;
+    ((struct session *)value)->held++;
+}
+
+/* What free and the next malloc do to it, but defined. */
+static void session_release(void *value, void *where)
+{
+    struct session *session = value;
+    (void)where;
+    if (--session->held == 0)
+        memset(&session->token, 0x55, sizeof session->token);
+}
+
+static const nook_value_ops session_ops = {.retain = session_retain,
+                                           .release = session_release};
+
+static void a_token_may_lie_in_the_value_that_its_reset_releases(void **state)
+{
+    nook_var_options options = {
+        .ops = &session_ops, .user = &finalised, .finalise = count_finalised};
+    struct session session = {0};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "session", &options), 0);
+    assert_int_equal(nook_var_set(var, &session, &session.token), 0);
+    assert_int_equal(nook_var_reset(var, &session.token), 0);
+    assert_int_equal(session.held, 0);
+    nook_var_unref(var);
+    assert_int_equal(finalised, 1);
+}
+
+static void a_token_may_lie_in_the_old_value_that_it_drops(void **state)
+{
+    nook_var_options options = {
+        .ops = &session_ops, .user = &finalised, .finalise = count_finalised};
+    struct session session = {0}, next = {0};
+    nook_var *var;
+    (void)state;
+    finalised = 0;
+    assert_int_equal(nook_var_new(&var, "session", &options), 0);
+    assert_int_equal(nook_var_set(var, &session, NULL), 0);
+    assert_int_equal(nook_var_set(var, &next, &session.token), 0);
+    nook_token_drop(&session.token);
+    assert_int_equal(session.held, 0);
+    nook_thread_detach();
+    nook_var_unref(var);
+    assert_int_equal(finalised, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -461,6 +597,7 @@ int main(void)
         context_test(V11_set_of_the_same_object_gives_a_fresh_token),
         context_test(V14_a_context_keeps_the_variable),
         context_test(V15_a_copy_is_shallow),
+        context_test(V16_a_mutable_default_is_one_object_for_all),
         context_test(V17_never_a_stale_value),
         context_test(T1_token_knows_variable_and_old_value),
         context_test(T2_reset_restores_or_removes),
@@ -473,7 +610,12 @@ int main(void)
         context_test(T15_one_reset_undoes_several_sets),
         context_test(T16_T17_a_scope_may_reset_its_token_or_another),
         context_test(T18_a_token_follows_its_context_to_another_thread),
+        context_test(H3_the_user_pointer_can_be_set_later),
+        context_test(H2_H3_a_finaliser_may_set_variables),
+        context_test(H6_get_of_nothing),
         context_test(every_way_of_losing_a_value_releases_it),
+        context_test(a_token_may_lie_in_the_value_that_its_reset_releases),
+        context_test(a_token_may_lie_in_the_old_value_that_it_drops),
         context_test(numbers_of_dead_variables_are_reused_and_start_unset),
     };
     return cmocka_run_group_tests_name("contextlocal.var", tests, NULL, NULL);

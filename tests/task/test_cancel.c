@@ -4,6 +4,9 @@
 
 #include <sys/socket.h>
 
+/* On main's worker: there they come first to their wait when main sleeps. */
+static const nook_task_options on_first = {.worker = 1};
+
 /* A task that waits in one way and records what came of it. */
 struct victim {
     int (*wait)(struct victim *victim);
@@ -25,7 +28,7 @@ static int live(void *arg)
 static int cancel_it(void *arg)
 {
     struct victim *victim = arg;
-    int rc = nook_task_spawn(&victim->task, live, victim, NULL);
+    int rc = nook_task_spawn(&victim->task, live, victim, &on_first);
     while (rc == 0 && !victim->waiting)
         rc = nook_yield();
     if (rc == 0)
@@ -156,9 +159,9 @@ static int outer_gathers(void *arg)
 
 static int cancel_outer(struct pair *pair, nook_task_fn outer)
 {
-    int rc = nook_task_spawn(&pair->inner, inner, pair, NULL);
+    int rc = nook_task_spawn(&pair->inner, inner, pair, &on_first);
     if (rc == 0)
-        rc = nook_task_spawn(&pair->outer, outer, pair, NULL);
+        rc = nook_task_spawn(&pair->outer, outer, pair, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     if (rc == 0)
@@ -259,7 +262,7 @@ static int cancel_after_end(void *arg)
 {
     struct edges *edges = arg;
     nook_task *task;
-    int rc = nook_task_spawn(&task, record, edges, NULL);
+    int rc = nook_task_spawn(&task, record, edges, &on_first);
     if (rc == 0)
         rc = nook_task_join(task, NULL);
     if (rc == 0)
@@ -338,7 +341,7 @@ static int count_parks(void *arg)
 static int cancel_twice_then_once(void *arg)
 {
     struct counts *counts = arg;
-    int rc = nook_task_spawn(&counts->task, count_parks, counts, NULL);
+    int rc = nook_task_spawn(&counts->task, count_parks, counts, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     for (int i = 0; rc == 0 && i < 2; i++)
@@ -377,7 +380,7 @@ static void requests_are_counted_and_delivered_once(void **state)
 static int join_with_a_request(void *arg)
 {
     struct pair *pair = arg;
-    int rc = nook_task_spawn(&pair->inner, inner, pair, NULL);
+    int rc = nook_task_spawn(&pair->inner, inner, pair, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     if (rc == 0)
@@ -477,11 +480,11 @@ static int at_the_top(void *arg)
 static int cancel_the_top(void *arg)
 {
     struct diamond *diamond = arg;
-    int rc = nook_task_spawn(&diamond->bottom, at_the_bottom, diamond, NULL);
+    int rc = nook_task_spawn(&diamond->bottom, at_the_bottom, diamond, &on_first);
     for (int i = 0; rc == 0 && i < 2; i++)
-        rc = nook_task_spawn(&diamond->side[i], on_a_side, diamond, NULL);
+        rc = nook_task_spawn(&diamond->side[i], on_a_side, diamond, &on_first);
     if (rc == 0)
-        rc = nook_task_spawn(&diamond->top, at_the_top, diamond, NULL);
+        rc = nook_task_spawn(&diamond->top, at_the_top, diamond, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     if (rc == 0)
@@ -522,7 +525,7 @@ static int cancel_a_chain(void *arg)
     int rc = 0, result = 0, n = 0;
     (void)arg;
     for (n = CHAIN - 1; rc == 0 && n >= 0; n--)
-        rc = nook_task_spawn(&chain[n], join_the_next, &chain[n + 1], NULL);
+        rc = nook_task_spawn(&chain[n], join_the_next, &chain[n + 1], &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     if (rc == 0)
@@ -619,7 +622,7 @@ static int clean_up(void *arg)
 static int cancel_from_elsewhere(void *arg)
 {
     struct cleaned *cleaned = arg;
-    int rc = nook_task_spawn(&cleaned->task, clean_up, cleaned, NULL);
+    int rc = nook_task_spawn(&cleaned->task, clean_up, cleaned, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     if (rc == 0)

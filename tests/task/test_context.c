@@ -752,6 +752,66 @@ static void G7_a_task_that_ends_inside_a_context_leaves_it(void **state)
     }
 }
 
+static int again_in_its_own(void *arg)
+{
+    struct seen *seen = arg;
+    seen->at[0] = number_in(&var);
+    (void)set(99);
+    return nook_yield();
+}
+
+static int enter_its_own(void *arg)
+{
+    struct seen *seen = arg;
+    nook_context *own = nook_task_context(nook_task_current());
+    (void)set(98);
+    int rc = nook_context_run(own, again_in_its_own, seen, NULL);
+    seen->at[1] = number_in(&var);
+    seen->at[2] = nook_context_peek() == own;
+    nook_context_unref(own);
+    return rc;
+}
+
+/* Unlike asyncio's: between and during its steps a task's own context is not entered. */
+static void A27_a_task_may_run_something_in_its_own_context(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct seen seen = nothing;
+        assert_int_equal(run(way, enter_its_own, &seen), 0);
+        assert_int_equal(seen.at[0], 98);
+        assert_int_equal(seen.at[1], 99);
+        assert_true(seen.at[2]);
+    }
+}
+
+static int set_round_a_deadline(void *arg)
+{
+    struct seen *seen = arg;
+    nook_context *own = nook_context_peek();
+    nook_deadline deadline;
+    (void)set(1);
+    int rc = nook_deadline_enter(&deadline, 1);
+    (void)set(number_in(&var) + 1);
+    if (rc == 0 && nook_sleep(UINT64_MAX) == NOOK_ECANCELED)
+        (void)set(number_in(&var) + 1);
+    rc = nook_deadline_exit(&deadline);
+    seen->at[0] = number_in(&var);
+    seen->at[1] = nook_context_peek() == own;
+    return rc;
+}
+
+static void A10_A39_a_deadline_is_in_the_callers_own_context(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct seen seen = nothing;
+        assert_int_equal(run(way, set_round_a_deadline, &seen), NOOK_ETIMEDOUT);
+        assert_int_equal(seen.at[0], 3);
+        assert_true(seen.at[1]);
+    }
+}
+
 /* --- asking from outside -------------------------------------------------- */
 
 static int read_of_each(void *arg)
@@ -939,6 +999,8 @@ int main(void)
         task_test(G5_exits_of_different_tasks_come_in_any_order),
         task_test(G7_a_task_cancelled_inside_run_leaves_it),
         task_test(G7_a_task_that_ends_inside_a_context_leaves_it),
+        task_test(A27_a_task_may_run_something_in_its_own_context),
+        task_test(A10_A39_a_deadline_is_in_the_callers_own_context),
         task_test(G8_a_tasks_context_can_be_read_until_it_ends),
         task_test(T5_G10_a_token_is_reset_where_it_was_made),
         task_test(G9_G11_a_task_may_give_up_its_chain_and_get_another),

@@ -13,7 +13,7 @@ static int sleep_within(void *arg)
 {
     struct scope *scope = arg;
     scope->from = nook_now();
-    scope->enter = nook_deadline_enter(&scope->deadline, 5 * MS);
+    scope->enter = nook_deadline_enter(&scope->deadline, scope->again ? 100000 * MS : 5 * MS);
     scope->park = nook_sleep(scope->again ? MS : UINT64_MAX);
     scope->to = nook_now();
     scope->expired = nook_deadline_expired(&scope->deadline);
@@ -121,7 +121,7 @@ static int cancelled_within(void *arg)
     int rc = nook_task_spawn(&canceller, cancel_it, scope, NULL);
     if (rc != 0)
         return rc;
-    scope->enter = nook_deadline_enter(&scope->deadline, 5 * MS);
+    scope->enter = nook_deadline_enter(&scope->deadline, scope->again ? 5 * MS : 100000 * MS);
     scope->park = nook_sleep(UINT64_MAX);
     if (scope->again)
         (void)nook_sleep(10 * MS); /* the other one comes as well */

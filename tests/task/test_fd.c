@@ -7,6 +7,9 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+/* On main's worker: there they come first to their wait when main sleeps. */
+static const nook_task_options on_first = {.worker = 1};
+
 struct ends {
     int fd[2];
     int rc[6], n;
@@ -60,7 +63,7 @@ static int write_it(void *arg)
 {
     struct ends *ends = arg;
     nook_task *reader;
-    int rc = nook_task_spawn(&reader, read_it, ends, NULL);
+    int rc = nook_task_spawn(&reader, read_it, ends, &on_first);
     for (int i = 0; rc == 0 && i < 3; i++) {
         rc = nook_yield();
         if (rc == 0 && write(ends->fd[1], &"abc"[i], 1) != 1)
@@ -98,7 +101,7 @@ static int make_room(void *arg)
     struct ends *ends = arg;
     char buffer[4096];
     fill(ends->fd[0]);
-    int rc = nook_task_spawn(&ends->task, await_room, ends, NULL);
+    int rc = nook_task_spawn(&ends->task, await_room, ends, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     ends->n = nook_task_done(ends->task);
@@ -164,9 +167,9 @@ static int one_each(void *arg)
     char buffer[4096];
     nook_task *tasks[2];
     fill(ends->fd[0]);
-    int rc = nook_task_spawn(&tasks[0], await_room, ends, NULL);
+    int rc = nook_task_spawn(&tasks[0], await_room, ends, &on_first);
     if (rc == 0)
-        rc = nook_task_spawn(&tasks[1], await_byte, ends, NULL);
+        rc = nook_task_spawn(&tasks[1], await_byte, ends, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     if (rc == 0 && write(ends->fd[1], "x", 1) == 1)
@@ -205,7 +208,7 @@ static void never_called(void *arg)
 static int wait_twice(void *arg)
 {
     struct ends *ends = arg;
-    int rc = nook_task_spawn(&ends->task, await_byte, ends, NULL);
+    int rc = nook_task_spawn(&ends->task, await_byte, ends, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     ends->rc[2] = nook_wait_fd(ends->fd[0], NOOK_READABLE, NULL);
@@ -270,7 +273,7 @@ static void wrong_descriptors_and_events_are_refused(void **state)
 static int hang_up(void *arg)
 {
     struct ends *ends = arg;
-    int rc = nook_task_spawn(&ends->task, await_byte, ends, NULL);
+    int rc = nook_task_spawn(&ends->task, await_byte, ends, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     close(ends->fd[1]);
@@ -296,7 +299,7 @@ static void a_hang_up_counts_as_ready(void **state)
 static int broken_pipe(void *arg)
 {
     struct ends *ends = arg;
-    int rc = nook_task_spawn(&ends->task, await_room, ends, NULL);
+    int rc = nook_task_spawn(&ends->task, await_room, ends, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     close(ends->n); /* the reading end */
@@ -325,7 +328,7 @@ static void an_error_counts_as_ready_for_what_was_asked(void **state)
 static int close_under_the_waiter(void *arg)
 {
     struct ends *ends = arg;
-    int rc = nook_task_spawn(&ends->task, await_byte, ends, NULL);
+    int rc = nook_task_spawn(&ends->task, await_byte, ends, &on_first);
     if (rc == 0)
         rc = nook_sleep(MS);
     int number = ends->fd[0];
@@ -385,7 +388,7 @@ static void a_deadline_ends_a_wait_for_a_descriptor(void **state)
 static int poll_between(void *arg)
 {
     struct ends *ends = arg;
-    int rc = nook_task_spawn(&ends->task, await_byte, ends, NULL);
+    int rc = nook_task_spawn(&ends->task, await_byte, ends, &on_first);
     if (rc == 0)
         rc = nook_yield();
     if (rc == 0 && write(ends->fd[1], "x", 1) != 1)

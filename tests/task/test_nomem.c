@@ -4,7 +4,7 @@
 
 #include <sys/socket.h>
 
-#include "../support/starve.h"
+#include "../starve.h"
 
 static NOOK_VAR_DEFINE(var);
 static enum way way;
@@ -20,7 +20,7 @@ static int both(nook_task_fn main, void *arg)
 static void each_way(int (*program)(void))
 {
     for (way = 0; way < WAYS; way++)
-        starve(program, nothing_alive);
+        starve(ONCE, program);
 }
 
 /* --- tasks ---------------------------------------------------------------- */
@@ -152,7 +152,7 @@ static void waits_and_callbacks_without_memory(void **state)
 {
     (void)state;
     for (way = 0; way < REAL_3; way++)
-        starve(waiting, nothing_alive);
+        starve(ONCE, waiting);
 }
 
 /* --- jobs ----------------------------------------------------------------- */
@@ -237,7 +237,7 @@ static void seeds_without_memory(void **state)
 {
     (void)state;
     choose = NOOK_CHOOSE_SEED;
-    starve(schedules, nothing_alive);
+    starve(ONCE, schedules);
 }
 
 static int yield_once(void *arg)
@@ -282,7 +282,7 @@ static int complete(void)
 static void an_enumeration_without_memory_goes_on_where_it_was(void **state)
 {
     (void)state;
-    starve(complete, nothing_alive);
+    starve(ONCE, complete);
 }
 
 int main(void)

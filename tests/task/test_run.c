@@ -478,7 +478,7 @@ static int fail_with_domain(void *arg)
     return rc;
 }
 
-static void errno_is_the_tasks_own_where_the_run_says_so(void **state)
+static void D6_errno_is_the_tasks_own_where_the_run_says_so(void **state)
 {
     nook_run_options options = {.save_errno = 1};
     (void)state;
@@ -490,7 +490,7 @@ static void errno_is_the_tasks_own_where_the_run_says_so(void **state)
     }
 }
 
-static void errno_is_the_workers_where_it_does_not(void **state)
+static void D6_errno_is_the_workers_where_it_does_not(void **state)
 {
     struct errnos errnos = {0};
     (void)state;
@@ -525,7 +525,7 @@ static int round_up(void *arg)
     return rc;
 }
 
-static void rounding_is_the_tasks_own(void **state)
+static void A37_rounding_is_the_tasks_own(void **state)
 {
     (void)state;
     for (enum way way = 0; way < WAYS; way++) {
@@ -554,9 +554,9 @@ int main(void)
         task_test(waiting_for_a_job_is_no_deadlock),
         task_test(hooks_are_called_round_every_switch),
         task_test(hooks_may_be_left_out),
-        task_test(errno_is_the_tasks_own_where_the_run_says_so),
-        task_test(errno_is_the_workers_where_it_does_not),
-        task_test(rounding_is_the_tasks_own),
+        task_test(D6_errno_is_the_tasks_own_where_the_run_says_so),
+        task_test(D6_errno_is_the_workers_where_it_does_not),
+        task_test(A37_rounding_is_the_tasks_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Each program here runs with one more allocation that succeeds each time: starve.h. */
+/* Without memory: each program is starved at each of its allocations. */
 #include "support.h"
 
-#include "../support/starve.h"
+#include "../starve.h"
 
 static char value_a[] = "a", value_b[] = "b";
 
@@ -65,7 +65,7 @@ static int use_keys(void)
 static void H18_keys_without_memory(void **state)
 {
     (void)state;
-    starve(use_keys, nothing_alive);
+    starve(ONCE, use_keys);
 }
 
 /* --- Locals --------------------------------------------------------------- */
@@ -149,10 +149,10 @@ static int many_identities(void)
 static void H19_locals_without_memory(void **state)
 {
     (void)state;
-    starve(use_local_by_thread, nothing_alive);
-    starve(use_local_by_flow, nothing_alive);
-    starve(use_local_by_key, nothing_alive);
-    starve(many_identities, nothing_alive);
+    starve(ONCE, use_local_by_thread);
+    starve(ONCE, use_local_by_flow);
+    starve(ONCE, use_local_by_key);
+    starve(ONCE, many_identities);
 }
 
 static struct counted owned;
@@ -180,7 +180,7 @@ static int bind_owned(void)
 static void H19_a_value_that_was_not_bound_is_not_released(void **state)
 {
     (void)state;
-    starve(bind_owned, nothing_alive);
+    starve(ONCE, bind_owned);
 }
 
 /* --- stacks and managers -------------------------------------------------- */
@@ -230,9 +230,9 @@ static int use_manager(void)
 static void H19_stacks_and_managers_without_memory(void **state)
 {
     (void)state;
-    starve(use_stack_by_thread, nothing_alive);
-    starve(use_stack_by_flow, nothing_alive);
-    starve(use_manager, nothing_alive);
+    starve(ONCE, use_stack_by_thread);
+    starve(ONCE, use_stack_by_flow);
+    starve(ONCE, use_manager);
 }
 
 /* --- contexts ------------------------------------------------------------- */
@@ -318,8 +318,8 @@ static int use_contexts_by_flow(void)
 static void F11_F14_contexts_without_memory(void **state)
 {
     (void)state;
-    starve(use_contexts_by_thread, nothing_alive);
-    starve(use_contexts_by_flow, nothing_alive);
+    starve(ONCE, use_contexts_by_thread);
+    starve(ONCE, use_contexts_by_flow);
 }
 
 int main(void)

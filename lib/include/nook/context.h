@@ -14,6 +14,10 @@
  * lock held, may call every function of this header, and may run on any thread,
  * also on one that is exiting.
  *
+ * Not for signal handlers. After a fork the child goes on with what its one
+ * thread had; contexts that other threads were running in are not to be touched
+ * there, since they may have been half changed.
+ *
  * There is no cycle collector: a value that holds its own context, or a token
  * kept inside the context that it undoes, lives until nook_context_clear or
  * nook_token_drop.
@@ -42,9 +46,10 @@ typedef enum nook_inherit {
 } nook_inherit;
 
 /*
- * What a variable's values need; every member may be NULL. `user` is the
- * variable's user pointer. One table may serve many variables; it must outlive
- * them.
+ * What a variable's values need. Members may be NULL, but retain and release go
+ * together, since maps share values, and NOOK_INHERIT_DUPLICATE needs
+ * `duplicate`. `user` is the variable's user pointer. One table may serve many
+ * variables; it must outlive them, and not change once one of them was set.
  */
 typedef struct nook_value_ops {
     /* One more holder. The new value is retained before it becomes visible. */
@@ -101,7 +106,8 @@ typedef struct nook_var_options {
  * Makes a variable; *out is one reference, given back with nook_var_unref.
  * `name` is copied; `options` may be NULL. Contexts and tokens that hold the
  * variable keep it alive [V14].
- * NOOK_EINVAL: out or name is NULL [V1]. NOOK_ENOMEM.
+ * NOOK_EINVAL: out or name is NULL [V1], or the ops do not fit each other.
+ * NOOK_ENOMEM.
  */
 NOOK_API NOOK_NODISCARD int nook_var_new(nook_var **out, const char *name,
                                          const nook_var_options *options);
@@ -122,8 +128,9 @@ NOOK_API void nook_var_set_user(nook_var *var, void *user);
 /*
  * What one set left behind. It lives in the caller's storage and owns the
  * value from before the set until it is reset or dropped. It may outlive its
- * context, and is tied to that context, not to a thread [T18]. Not to be copied
- * while live. Members are private.
+ * context, and is tied to that context, not to a thread [T18]. It may lie in the
+ * very value that resetting or dropping it releases. Not to be copied while
+ * live. Members are private.
  */
 typedef struct nook_token {
     nook_var *nook__var;
@@ -154,7 +161,10 @@ NOOK_API void *nook_var_get_or(const nook_var *var, void *fallback);
  * gets its base context. `value` is retained. With a token, the token owns the
  * previous binding; with NULL it is released. On failure nothing has changed,
  * and *token is no token.
- * NOOK_EINVAL: var is NULL. NOOK_ENOMEM. NOOK_EAGAIN: a million variables exist.
+ * NOOK_EINVAL: var is NULL, or a static variable's ops do not fit each other.
+ * NOOK_ENOMEM. NOOK_EAGAIN: a million variables exist. NOOK_EBUSY: the thread is
+ * exiting and has given up its last chain; only in the late rounds of the
+ * destructors of pthread keys, and of what they release.
  */
 NOOK_API int nook_var_set(nook_var *var, void *value, nook_token *token);
 
@@ -231,7 +241,10 @@ NOOK_API NOOK_NODISCARD int nook_context_new(nook_context **out);
  */
 NOOK_API NOOK_NODISCARD int nook_context_copy(nook_context *context, nook_context **out);
 
-/* The same for the current context (copy_context), which a thread gets if it had none [V8]. */
+/*
+ * The same for the current context (copy_context), which a thread gets if it had
+ * none [V8]. Also NOOK_EBUSY, as in nook_var_set.
+ */
 NOOK_API NOOK_NODISCARD int nook_context_copy_current(nook_context **out);
 
 /*
@@ -252,21 +265,28 @@ NOOK_API void nook_context_unref(nook_context *context);
  * parked [G6]. A thread's base context and a task's own context never count as
  * entered [C17].
  * NOOK_EENTERED: entered already, here or elsewhere [C15]. NOOK_EINVAL: NULL.
+ * NOOK_ENOMEM, and NOOK_EBUSY as in nook_var_set: on a thread without a chain.
+ *
+ * Only one thread at a time may run in a context, and for a context that is
+ * entered this call sees to it. For one that is current without being entered,
+ * a base or a state that was swapped in, the caller does.
  */
 NOOK_API NOOK_NODISCARD int nook_context_enter(nook_context *context);
 
 /*
  * Leaves a context; the one from before is current again [C16].
  * NOOK_ENOTENTERED: it is not entered. NOOK_ENOTCURRENT: another one is current
- * here. NOOK_EINVAL: NULL.
+ * here. NOOK_EINVAL: NULL. A context that several chains share is left by the
+ * one that entered it: an exit cannot tell them apart.
  */
 NOOK_API int nook_context_exit(nook_context *context);
 
 /*
  * enter, fn(arg), exit. *result (may be NULL) gets what fn returned; what fn set
  * stays in the context [C11-C13]. fn may park.
- * NOOK_EINVAL, NOOK_EENTERED: fn was not called. NOOK_ENOTCURRENT,
- * NOOK_ENOTENTERED: fn left with another context current; *result is untouched.
+ * NOOK_EINVAL (also for a NULL fn), or an error of enter: fn was not called.
+ * NOOK_ENOTCURRENT, NOOK_ENOTENTERED: fn left with another context current;
+ * *result is untouched.
  */
 NOOK_API int nook_context_run(nook_context *context, int (*fn)(void *arg), void *arg,
                               int *result);
@@ -308,7 +328,8 @@ NOOK_API int nook_context_equal(nook_context *a, nook_context *b);
 
 /*
  * Drops every binding (contexts have no cycle collector). From the thread where
- * the context is current, or while it is current nowhere. NULL is ignored.
+ * the context is current, or, by one thread at a time, while it is current
+ * nowhere. NULL is ignored.
  */
 NOOK_API void nook_context_clear(nook_context *context);
 
@@ -336,15 +357,21 @@ NOOK_API void nook_context_iter_close(nook_context_iter *iter);
  * the base. Swap hands over the calling thread's whole chain and installs
  * another; ownership moves both ways, NULL means "none yet", and nothing is
  * checked [H11]. One call per switch makes any coroutine library carry contexts.
+ * A thread that exits drops the chain that it has then, whoever made it.
  */
 NOOK_API nook_context *nook_state_swap(nook_context *state);
 
-/* Leaves what the chain has entered, gives up its base. For a coroutine that ends or dies. */
+/*
+ * Leaves what the chain has entered, gives up its base. For a coroutine that ends
+ * or dies. Where the base is shared, and entered by another chain, leave what
+ * is above it and give the base up with nook_context_unref.
+ */
 NOOK_API void nook_state_drop(nook_context *state);
 
 /*
  * Gives up the calling thread's chain now, as its exit would. The thread may go
- * on using contexts afterwards, from an empty one [H10].
+ * on using contexts afterwards, from an empty one [H10]. A plug-in with nook
+ * inside detaches each of its threads before it is unloaded.
  */
 NOOK_API void nook_thread_detach(void);
 
@@ -352,15 +379,18 @@ NOOK_API void nook_thread_detach(void);
  * Watches switches: fn(now, user) runs after each enter, each exit and each
  * state swap on the thread that switched, with the new current context (NULL:
  * none). set and reset fire nothing. A watcher that switches contexts itself
- * does not fire watchers again [C22, H12]. At most 8.
+ * does not fire watchers again [C22, H12]; it must not park. At most 8.
  * NOOK_EINVAL: fn or id is NULL. NOOK_EAGAIN: 8 are registered.
  */
 NOOK_API NOOK_NODISCARD int nook_watcher_add(void (*fn)(nook_context *now, void *user),
                                              void *user, int *id);
 
 /*
- * When it returns, no other thread runs the watcher any more; a watcher may
- * remove itself, and then runs to its end. NOOK_EINVAL: no such watcher.
+ * When it returns, no other thread runs the watcher any more. It waits for that,
+ * so hold no lock meanwhile that the watcher takes: an interpreter's, say. From
+ * inside a watcher, which may remove itself or others, it does not wait: what it
+ * removed may still run to its end, here and elsewhere.
+ * NOOK_EINVAL: no such watcher.
  */
 NOOK_API int nook_watcher_remove(int id);
 

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs without memory: each runs again and again, and each time one more
- * allocation succeeds before one fails. It must report NOOK_ENOMEM or do
- * without, and leave nothing behind. The linker sends malloc, calloc and realloc
- * through here (WRAP malloc calloc realloc), so the library must be static.
+ * Starving a program. It runs again and again, and each time one more allocation
+ * succeeds before one fails: that one alone, or it and all that follow. It must
+ * report NOOK_ENOMEM or do without, and leave nothing behind. The linker sends
+ * malloc, calloc and realloc through here: see nook_add_starved_test.
  *
- * For one source file of a test program. Any thread may allocate.
+ * Included by one file of a test, after its support.h, which has nothing_alive.
  */
-#ifndef TESTS_SUPPORT_STARVE_H
-#define TESTS_SUPPORT_STARVE_H
+#ifndef TESTS_STARVE_H
+#define TESTS_STARVE_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -19,13 +20,21 @@ void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *block, size_t size);
 
+enum hunger { ONCE, FOR_GOOD };
+
+/* Any thread may allocate. */
 static atomic_long countdown =
     -1; /* allocations until the one that fails; below 0: none does */
+static enum hunger hunger;
 static atomic_int failed;
 
 static int fails(void)
 {
-    if (atomic_load(&countdown) < 0 || atomic_fetch_sub(&countdown, 1) != 0)
+    long left = atomic_load(&countdown);
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&countdown, &left, left - 1))
+            return 0;
+    if (left < 0 || (hunger == ONCE && !atomic_compare_exchange_strong(&countdown, &left, -1)))
         return 0;
     atomic_store(&failed, 1);
     return 1;
@@ -47,9 +56,10 @@ void *__wrap_realloc(void *block, size_t size)
 }
 
 /* Runs the program until none of its allocations fails any more. */
-static void starve(int (*program)(void), int (*is_clean)(void **state))
+static void starve(enum hunger how, int (*program)(void))
 {
     int refused = 0;
+    hunger = how;
     for (long n = 0;; n++) {
         atomic_store(&failed, 0);
         atomic_store(&countdown, n);
@@ -57,7 +67,7 @@ static void starve(int (*program)(void), int (*is_clean)(void **state))
         atomic_store(&countdown, -1);
         assert_true(rc == 0 || (atomic_load(&failed) && rc == NOOK_ENOMEM));
         refused += rc != 0;
-        assert_int_equal(is_clean(NULL), 0);
+        assert_int_equal(nothing_alive(NULL), 0);
         if (!atomic_load(&failed))
             break;
     }

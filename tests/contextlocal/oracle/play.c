@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Plays programs from standard input on nook, and prints what happened; see programs.py
+ * for the language. reference.py does the same on Python's contextvars.
+ *
+ * The exit status is 1 where a program left something alive.
+ */
+#include <nook/context.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LINES = 4096, WORDS = 4, NAMES = 2048 };
+
+/* A line, cut into words; blocks end with "end", and so does the program. */
+struct line {
+    char text[64];
+    const char *word[WORDS];
+    int words;
+};
+
+static struct line lines[LINES];
+static int n_lines;
+
+static void die(const char *why)
+{
+    fprintf(stderr, "%s\n", why);
+    exit(2);
+}
+
+/* --- values ------------------------------------------------------------------ */
+
+/* Every set makes another object: equality is for `equal` to find out. NULL is none. */
+struct number {
+    int held;
+    int n;
+};
+
+static long numbers_alive;
+
+static void number_retain(void *value, void *user)
+{
+    (void)user;
+    if (value != NULL)
+        ((struct number *)value)->held++;
+}
+
+static void number_release(void *value, void *user)
+{
+    struct number *number = value;
+    (void)user;
+    if (number == NULL || --number->held != 0)
+        return;
+    free(number);
+    numbers_alive--;
+}
+
+static int number_equal(void *a, void *b, void *user)
+{
+    const struct number *x = a, *y = b;
+    (void)user;
+    return x != NULL && y != NULL && x->n == y->n;
+}
+
+static const nook_value_ops number_ops = {number_retain, number_release, number_equal, NULL,
+                                          NOOK_INHERIT_COPY};
+
+/* One hold is the caller's. */
+static struct number *number_new(const char *word)
+{
+    if (strcmp(word, "none") == 0)
+        return NULL;
+    struct number *number = malloc(sizeof *number);
+    if (number == NULL)
+        die("out of memory");
+    *number = (struct number){1, atoi(word)};
+    numbers_alive++;
+    return number;
+}
+
+static const char *number_text(const struct number *number)
+{
+    static char text[16];
+    if (number == NULL)
+        return "none";
+    (void)snprintf(text, sizeof text, "%d", number->n);
+    return text;
+}
+
+/* --- names --------------------------------------------------------------------- */
+
+/* What v7, c7 and t7 stand for. Tokens stay where they are. */
+static nook_var *vars[NAMES];
+static nook_context *contexts[NAMES];
+static nook_token tokens[NAMES];
+static int n_vars, n_contexts, n_tokens; /* the highest of each */
+
+static int slot(const char *name, int *highest)
+{
+    int n = atoi(name + 1);
+    if (n < 0 || n >= NAMES)
+        die("too many names");
+    if (n > *highest)
+        *highest = n;
+    return n;
+}
+
+static nook_var **var_named(const char *name)
+{
+    return &vars[slot(name, &n_vars)];
+}
+
+static nook_context **context_named(const char *name)
+{
+    return &contexts[slot(name, &n_contexts)];
+}
+
+static nook_token *token_named(const char *name)
+{
+    return &tokens[slot(name, &n_tokens)];
+}
+
+static void drop_var(nook_var **var)
+{
+    nook_var_unref(*var);
+    *var = NULL;
+}
+
+static void drop_context(nook_context **context)
+{
+    nook_context_unref(*context);
+    *context = NULL;
+}
+
+static void drop_token(nook_token *token)
+{
+    nook_token_drop(token);
+    memset(token, 0, sizeof *token);
+}
+
+/* --- operations ------------------------------------------------------------------ */
+
+static const char *reset_text(int rc)
+{
+    switch (rc) {
+    case 0:
+        return "ok";
+    case NOOK_EUSED:
+        return "used";
+    case NOOK_EWRONGVAR:
+        return "wrong-variable";
+    case NOOK_EWRONGCONTEXT:
+        return "wrong-context";
+    default:
+        return nook_err_name(rc);
+    }
+}
+
+static void op_var(const struct line *l)
+{
+    struct number *value = l->words > 2 ? number_new(l->word[2]) : NULL;
+    nook_var_options options = {
+        .ops = &number_ops, .has_default = l->words > 2, .default_value = value};
+    if (nook_var_new(var_named(l->word[1]), l->word[1], &options) != 0)
+        die("no variable");
+    number_release(value, NULL);
+}
+
+static void op_set(const struct line *l)
+{
+    struct number *value = number_new(l->word[2]);
+    if (nook_var_set(*var_named(l->word[1]), value, token_named(l->word[3])) != 0)
+        die("not set");
+    number_release(value, NULL);
+}
+
+static void op_get(const struct line *l)
+{
+    void *value;
+    int rc = nook_var_get(*var_named(l->word[1]), &value);
+    printf("get %s %s\n", l->word[1], rc == 0 ? number_text(value) : "unset");
+}
+
+static void op_get_or(const struct line *l)
+{
+    struct number *fallback = number_new(l->word[2]);
+    struct number *value = nook_var_get_or(*var_named(l->word[1]), fallback);
+    printf("get_or %s %s %s\n", l->word[1], l->word[2], number_text(value));
+    number_release(fallback, NULL);
+}
+
+static void op_reset(const struct line *l)
+{
+    int rc = nook_var_reset(*var_named(l->word[1]), token_named(l->word[2]));
+    printf("reset %s %s %s\n", l->word[1], l->word[2], reset_text(rc));
+}
+
+static void op_old(const struct line *l)
+{
+    void *value;
+    int rc = nook_token_old(token_named(l->word[1]), &value);
+    const char *text = rc == 0 ? number_text(value) : rc == NOOK_EUSED ? "used" : "unset";
+    printf("old %s %s\n", l->word[1], text);
+}
+
+static void op_context(const struct line *l)
+{
+    if (nook_context_new(context_named(l->word[1])) != 0)
+        die("no context");
+}
+
+static void op_copy(const struct line *l)
+{
+    if (nook_context_copy(*context_named(l->word[2]), context_named(l->word[1])) != 0)
+        die("no copy");
+}
+
+static void op_copy_current(const struct line *l)
+{
+    if (nook_context_copy_current(context_named(l->word[1])) != 0)
+        die("no copy");
+}
+
+static void op_drop_var(const struct line *l)
+{
+    drop_var(var_named(l->word[1]));
+}
+
+static void op_drop_context(const struct line *l)
+{
+    drop_context(context_named(l->word[1]));
+}
+
+static void op_drop_token(const struct line *l)
+{
+    drop_token(token_named(l->word[1]));
+}
+
+static void op_len(const struct line *l)
+{
+    printf("len %s %zu\n", l->word[1], nook_context_len(*context_named(l->word[1])));
+}
+
+static void op_contains(const struct line *l)
+{
+    printf("contains %s %s %d\n", l->word[1], l->word[2],
+           nook_context_contains(*context_named(l->word[1]), *var_named(l->word[2])));
+}
+
+static void op_find(const struct line *l)
+{
+    void *value;
+    nook_var *var = *var_named(l->word[2]);
+    int rc = nook_context_find(*context_named(l->word[1]), var, &value);
+    printf("find %s %s %s\n", l->word[1], l->word[2], rc == 0 ? number_text(value) : "unset");
+    if (rc == 0)
+        nook_value_release(var, value);
+}
+
+static void op_equal(const struct line *l)
+{
+    printf("equal %s %s %d\n", l->word[1], l->word[2],
+           nook_context_equal(*context_named(l->word[1]), *context_named(l->word[2])));
+}
+
+/* In the order of the variables' names, which is nobody's order of iteration. */
+static void op_list(const struct line *l)
+{
+    static char pairs[NAMES][32];
+    nook_context_iter iter;
+    nook_var *var;
+    void *value;
+    memset(pairs, 0, sizeof pairs);
+    if (nook_context_iter_open(&iter, *context_named(l->word[1])) != 0)
+        die("no iterator");
+    while (nook_context_iter_next(&iter, &var, &value) == 0)
+        (void)snprintf(pairs[atoi(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
+                       nook_var_name(var), number_text(value));
+    nook_context_iter_close(&iter);
+    printf("list %s", l->word[1]);
+    int none = 1;
+    for (int i = 0; i < NAMES; i++) {
+        fputs(pairs[i], stdout);
+        none &= pairs[i][0] == '\0';
+    }
+    puts(none ? " " : "");
+}
+
+static const struct {
+    const char *word;
+    void (*fn)(const struct line *);
+} operations[] = {
+    {"var", op_var},
+    {"set", op_set},
+    {"get", op_get},
+    {"get_or", op_get_or},
+    {"reset", op_reset},
+    {"old", op_old},
+    {"context", op_context},
+    {"copy", op_copy},
+    {"copy_current", op_copy_current},
+    {"drop_var", op_drop_var},
+    {"drop_context", op_drop_context},
+    {"drop_token", op_drop_token},
+    {"len", op_len},
+    {"contains", op_contains},
+    {"find", op_find},
+    {"equal", op_equal},
+    {"list", op_list},
+};
+
+static void simple(const struct line *l)
+{
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
+        if (strcmp(l->word[0], operations[i].word) == 0) {
+            operations[i].fn(l);
+            return;
+        }
+    die(l->word[0]);
+}
+
+/* --- blocks ------------------------------------------------------------------------ */
+
+static int is(int at, const char *word)
+{
+    return strcmp(lines[at].word[0], word) == 0;
+}
+
+/* The line after the block whose first line is `at`. */
+static int end_of(int at)
+{
+    for (int depth = 1; depth != 0; at++)
+        depth += is(at, "enter") || is(at, "run") || is(at, "thread") ? 1 : -is(at, "end");
+    return at;
+}
+
+static int step(int *at);
+
+/* Plays up to the block's end; -1 where it failed. */
+static int block(int at)
+{
+    int rc = 0;
+    while (rc == 0 && !is(at, "end"))
+        rc = step(&at);
+    return rc;
+}
+
+static int run_block(void *at)
+{
+    printf("enter %s ok\n", lines[*(int *)at - 1].word[1]);
+    return block(*(int *)at);
+}
+
+/* By the call that takes a function, or by its two halves. */
+static int in_context(nook_context *context, int first, int by_run, int *result)
+{
+    if (by_run)
+        return nook_context_run(context, run_block, &first, result);
+    int rc = nook_context_enter(context);
+    if (rc != 0)
+        return rc;
+    nook_context_ref(context); /* the block may drop it */
+    *result = run_block(&first);
+    rc = nook_context_exit(context);
+    nook_context_unref(context);
+    return rc;
+}
+
+static void enter(int at)
+{
+    const char *name = lines[at].word[1];
+    int result = 0;
+    int rc = in_context(*context_named(name), at + 1, is(at, "run"), &result);
+    if (rc == NOOK_EENTERED)
+        printf("enter %s entered\n", name);
+    else
+        printf("left %s%s\n", name, rc != 0 ? nook_err_name(rc) : result != 0 ? " failed" : "");
+}
+
+static void *run_thread(void *at)
+{
+    printf("joined%s\n", block(*(int *)at) != 0 ? " failed" : "");
+    return NULL;
+}
+
+static void in_thread(int first)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, run_thread, &first) != 0)
+        die("no thread");
+    pthread_join(thread, NULL);
+}
+
+static int step(int *at)
+{
+    if (is(*at, "fail"))
+        return -1;
+    if (is(*at, "enter") || is(*at, "run")) {
+        enter(*at);
+        *at = end_of(*at + 1);
+    } else if (is(*at, "thread")) {
+        in_thread(*at + 1);
+        *at = end_of(*at + 1);
+    } else {
+        simple(&lines[(*at)++]);
+    }
+    return 0;
+}
+
+/* --- programs ------------------------------------------------------------------------ */
+
+static void add_line(const char *text)
+{
+    if (n_lines == LINES)
+        die("a program is too long");
+    struct line *l = &lines[n_lines++];
+    (void)snprintf(l->text, sizeof l->text, "%s", text);
+    l->words = 0;
+    for (char *word = strtok(l->text, " \n"); word != NULL; word = strtok(NULL, " \n"))
+        if (l->words < WORDS)
+            l->word[l->words++] = word;
+}
+
+static int leaves_nothing(void)
+{
+    nook_context_counts c = {0, 0, 0, 0};
+    for (int i = 0; i <= n_tokens; i++)
+        drop_token(&tokens[i]);
+    for (int i = 0; i <= n_contexts; i++)
+        drop_context(&contexts[i]);
+    for (int i = 0; i <= n_vars; i++)
+        drop_var(&vars[i]);
+    nook_thread_detach();
+    (void)nook_context_count(&c); /* zeroes where the library does not count */
+    if ((c.contexts | c.nodes | c.vars | c.tokens | numbers_alive) == 0)
+        return 1;
+    fprintf(stderr, "alive: %ld contexts, %ld nodes, %ld variables, %ld tokens, %ld values\n",
+            c.contexts, c.nodes, c.vars, c.tokens, numbers_alive);
+    return 0;
+}
+
+static int play(void)
+{
+    if (n_lines == 0)
+        return 1;
+    add_line("end");
+    (void)block(0);
+    n_lines = 0;
+    return leaves_nothing();
+}
+
+int main(void)
+{
+    char text[64];
+    int clean = 1;
+    while (fgets(text, sizeof text, stdin) != NULL) {
+        if (strncmp(text, "program ", 8) != 0) {
+            add_line(text);
+            continue;
+        }
+        clean &= play();
+        fputs(text, stdout);
+    }
+    clean &= play();
+    return clean ? 0 : 1;
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The persistent map against a naive one: M1-M4, M10, M11, M13.
+ *
+ * usage: test_map [SEED]. The seed of the random runs is printed.
+ */
+#include "support.h"
+
+#include <contextlocal/map.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- variables --------------------------------------------------------------- */
+
+static const nook_value_ops special_ops = {counted_retain, counted_release, NULL, NULL,
+                                           NOOK_INHERIT_DROP};
+static const nook_value_ops bare_special_ops = {.inherit = NOOK_INHERIT_DROP};
+
+enum { VALUES = 16 };
+
+static struct counted values[VALUES];
+
+/* Every kind of variable that a map treats in its own way. */
+static nook_var *var_of_kind(int kind)
+{
+    static const nook_value_ops *const ops[] = {NULL, &counted_ops, &special_ops,
+                                                &bare_special_ops};
+    nook_var_options options = {.ops = ops[kind % 4]};
+    nook_var *var = NULL;
+    assert_int_equal(nook_var_new(&var, "of a map", &options), 0);
+    return var;
+}
+
+static uint32_t number_of(nook_var *var)
+{
+    uint32_t index = 0;
+    assert_int_equal(nook__var_number(var, &index), 0);
+    return index;
+}
+
+/* One variable in `special` tells inheriting to look. */
+static nook_var **make_vars(size_t n, size_t special)
+{
+    nook_var **vars = calloc(n, sizeof *vars);
+    assert_non_null(vars);
+    for (size_t i = 0; i < n; i++) {
+        vars[i] = var_of_kind(i % special == 0 ? 2 + (int)(i % 2) : (int)(i % 2));
+        (void)number_of(vars[i]);
+    }
+    return vars;
+}
+
+/* The last first, so that the next ones get the lowest numbers again. */
+static void drop_vars(nook_var **vars, size_t n)
+{
+    for (size_t i = n; i-- > 0;)
+        nook_var_unref(vars[i]);
+    free(vars);
+}
+
+/* --- maps ---------------------------------------------------------------------- */
+
+static struct nook__map with(struct nook__map map, nook_var *var, void *value)
+{
+    struct nook__map out;
+    assert_int_equal(nook__map_with(&map, var, number_of(var), value, &out), 0);
+    return out;
+}
+
+/* Binds in a map that is thrown away for it. */
+static void change(struct nook__map *map, nook_var *var, void *value)
+{
+    struct nook__map next = with(*map, var, value);
+    nook__map_unref(*map);
+    *map = next;
+}
+
+/* 1 and bound in place, or 0 and nothing changed. */
+static int put(struct nook__map *map, nook_var *var, void *value)
+{
+    uint32_t index = number_of(var);
+    void *old = NOOK__UNSET;
+    if (value != NOOK__UNSET)
+        nook__binding_retain(index, value);
+    int done = nook__map_put(map, var, index, value, &old);
+    if (done && old != NOOK__UNSET)
+        nook__binding_release(index, old);
+    if (!done && value != NOOK__UNSET)
+        nook__binding_release(index, value);
+    return done;
+}
+
+static void *get(const struct nook__map *map, nook_var *var)
+{
+    return nook__map_get(map->root, map->height, number_of(var));
+}
+
+static long nodes_alive(void)
+{
+    nook_context_counts counts = {0};
+    return nook_context_count(&counts) == 0 ? counts.nodes : -1;
+}
+
+/* --- by hand --------------------------------------------------------------------- */
+
+static void M1_changing_a_map_makes_another(void **state)
+{
+    nook_var *a = var_of_kind(0), *b = var_of_kind(1);
+    struct nook__map empty = nook__map_empty();
+    (void)state;
+    struct nook__map one = with(empty, a, &values[0]);
+    struct nook__map two = with(one, b, &values[1]);
+    struct nook__map other = with(two, a, &values[2]);
+    struct nook__map less = with(two, a, NOOK__UNSET);
+    assert_int_equal(empty.len, 0);
+    assert_int_equal(one.len, 1);
+    assert_int_equal(two.len, 2);
+    assert_int_equal(other.len, 2);
+    assert_int_equal(less.len, 1);
+    assert_ptr_equal(get(&one, b), NOOK__UNSET);
+    assert_ptr_equal(get(&two, a), &values[0]);
+    assert_ptr_equal(get(&other, a), &values[2]);
+    assert_ptr_equal(get(&less, a), NOOK__UNSET);
+    assert_ptr_equal(get(&less, b), &values[1]);
+    nook__map_unref(one);
+    nook__map_unref(two);
+    nook__map_unref(other);
+    nook__map_unref(less);
+    nook_var_unref(b);
+    nook_var_unref(a);
+}
+
+static void M3_a_map_without_its_last_binding_is_the_empty_one(void **state)
+{
+    nook_var **vars = make_vars(1100, 7); /* the last is two levels up */
+    struct nook__map map = nook__map_empty();
+    (void)state;
+    change(&map, vars[0], &values[0]);
+    change(&map, vars[1099], &values[1]);
+    assert_int_equal(map.height, 2);
+    change(&map, vars[0], NOOK__UNSET);
+    change(&map, vars[1099], NOOK__UNSET);
+    assert_int_equal(map.len, 0);
+    assert_ptr_equal(map.root, &nook__empty[map.height]);
+    change(&map, vars[500], NOOK__UNSET);
+    assert_ptr_equal(map.root, &nook__empty[map.height]);
+    nook__map_unref(map);
+    drop_vars(vars, 1100);
+}
+
+static void M13_a_few_variables_are_one_flat_node(void **state)
+{
+    nook_var **vars = make_vars(31, 7);
+    struct nook__map map = nook__map_empty();
+    long before = nodes_alive();
+    (void)state;
+    for (int i = 0; i < 31; i++)
+        change(&map, vars[i], &values[0]);
+    assert_int_equal(map.height, 0);
+    assert_int_equal(map.len, 31);
+    if (before >= 0)
+        assert_int_equal(nodes_alive(), before + 1);
+    nook__map_unref(map);
+    drop_vars(vars, 31);
+}
+
+static void M11_what_is_unshared_is_changed_in_place_and_nothing_else(void **state)
+{
+    nook_var **vars = make_vars(64, 7);
+    struct nook__map map = nook__map_empty(), copy;
+    (void)state;
+    assert_int_equal(put(&map, vars[0], &values[0]), 0); /* emptiness is everybody's */
+    for (int i = 0; i < 64; i++)
+        change(&map, vars[i], &values[0]);
+    assert_int_equal(put(&map, vars[3], &values[1]), 1);
+    copy = map;
+    nook__map_ref(&copy);
+    assert_int_equal(put(&map, vars[3], &values[2]), 0);
+    change(&map, vars[3], &values[2]); /* its path is its own now, the rest is not */
+    assert_int_equal(put(&map, vars[4], &values[3]), 1);
+    assert_int_equal(put(&map, vars[40], &values[3]), 0);
+    assert_ptr_equal(get(&copy, vars[3]), &values[1]);
+    assert_ptr_equal(get(&copy, vars[4]), &values[0]);
+    nook__map_unref(copy);
+    assert_int_equal(put(&map, vars[40], &values[3]), 1);
+    nook__map_unref(map);
+    drop_vars(vars, 64);
+}
+
+static void M11_a_change_copies_its_path_alone(void **state)
+{
+    enum { N = 5000 };
+    nook_var **vars = make_vars(N, 7);
+    struct nook__map map = nook__map_empty();
+    (void)state;
+    for (int i = 0; i < N; i++)
+        change(&map, vars[i], &values[i % VALUES]);
+    assert_int_equal(map.height, 2);
+    for (int i = 0; i < N; i += 97) {
+        long before = nodes_alive();
+        struct nook__map next = with(map, vars[i], &values[(i + 1) % VALUES]);
+        uint32_t place = number_of(vars[i]) >> (2 * NOOK__BITS);
+        if (before >= 0)
+            assert_int_equal(nodes_alive(), before + 3);
+        for (uint32_t p = 0; p < NOOK__WIDTH; p++)
+            assert_int_equal(next.root->slot[p] == map.root->slot[p], p != place);
+        nook__map_unref(next);
+    }
+    nook__map_unref(map);
+    drop_vars(vars, N);
+}
+
+/* Thousands set, a snapshot half-way, all unset again in another order. */
+static void M11_a_snapshot_half_way_stays_exact(void **state)
+{
+    enum { N = 7000 };
+    nook_var **vars = make_vars(N, 7);
+    struct nook__map map = nook__map_empty(), half;
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        change(&map, vars[i], &values[i % VALUES]);
+        if (i + 1 == N / 2) {
+            half = map;
+            nook__map_ref(&half);
+        }
+    }
+    for (int i = 0; i < N; i++)
+        change(&map, vars[(i * 3001) % N], NOOK__UNSET); /* 3001 has no factor of N */
+    assert_int_equal(map.len, 0);
+    assert_int_equal(half.len, N / 2);
+    for (int i = 0; i < N; i++)
+        assert_ptr_equal(get(&half, vars[i]),
+                         i < N / 2 ? (void *)&values[i % VALUES] : NOOK__UNSET);
+    nook__map_unref(map);
+    nook__map_unref(half);
+    drop_vars(vars, N);
+    for (int i = 0; i < VALUES; i++)
+        assert_int_equal(values[i].held, 0);
+}
+
+/* --- at random --------------------------------------------------------------------- */
+
+enum { MAPS = 6 };
+
+static uint64_t random_state;
+
+static uint32_t random_below(size_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 7;
+    random_state ^= random_state << 17;
+    return (uint32_t)((random_state >> 11) % n);
+}
+
+struct model {
+    struct nook__map map;
+    void **bound; /* NOOK__UNSET, or the value, one a variable */
+    size_t len;
+};
+
+struct game {
+    nook_var **vars; /* in the order of their numbers */
+    size_t n;
+    struct model maps[MAPS];
+};
+
+static int is_special(const nook_var *var)
+{
+    return var->ops != NULL && var->ops->inherit != NOOK_INHERIT_COPY;
+}
+
+/* What iteration says is next, against what the model says. */
+static void check_iteration(const struct game *game, const struct model *m)
+{
+    void *value;
+    uint32_t at = 0, special_at = 0;
+    for (size_t i = 0; i < game->n; i++) {
+        if (m->bound[i] == NOOK__UNSET)
+            continue;
+        uint32_t index = game->vars[i]->nook__index;
+        at = nook__map_next(&m->map, at + 1, &value);
+        assert_int_equal(at, index);
+        assert_ptr_equal(value, m->bound[i]);
+        if (!is_special(game->vars[i]))
+            continue;
+        special_at = nook__map_next_special(&m->map, special_at + 1);
+        assert_int_equal(special_at, index);
+    }
+    assert_int_equal(nook__map_next(&m->map, at + 1, &value), 0);
+    assert_int_equal(nook__map_next_special(&m->map, special_at + 1), 0);
+}
+
+static void check_model(const struct game *game, const struct model *m)
+{
+    assert_int_equal(m->map.len, m->len);
+    for (size_t i = 0; i < game->n; i++)
+        if (get(&m->map, game->vars[i]) != m->bound[i])
+            assert_ptr_equal(get(&m->map, game->vars[i]), m->bound[i]);
+    check_iteration(game, m);
+}
+
+static void note(struct model *m, size_t i, void *value)
+{
+    m->len += (size_t)(value != NOOK__UNSET) - (size_t)(m->bound[i] != NOOK__UNSET);
+    m->bound[i] = value;
+}
+
+static void assign(const struct game *game, struct model *to, const struct model *from)
+{
+    if (to == from)
+        return;
+    nook__map_ref(&from->map);
+    nook__map_unref(to->map);
+    to->map = from->map;
+    to->len = from->len;
+    memcpy(to->bound, from->bound, game->n * sizeof *to->bound);
+}
+
+/* Few variables most of the time, so that bindings are met again; any now and then. */
+static size_t some_var(const struct game *game)
+{
+    size_t few = game->n < 40 ? game->n : 40;
+    uint32_t where = random_below(4);
+    if (where == 0)
+        return random_below(game->n);
+    return where == 1 ? game->n - 1 - random_below(few) : random_below(few);
+}
+
+/* The model that was changed. */
+static struct model *play_once(struct game *game)
+{
+    struct model *m = &game->maps[random_below(MAPS)];
+    size_t i = some_var(game);
+    void *value = random_below(3) == 0 ? NOOK__UNSET : &values[random_below(VALUES)];
+    switch (random_below(8)) {
+    case 0: { /* a copy */
+        struct model *to = &game->maps[random_below(MAPS)];
+        assign(game, to, m);
+        return to;
+    }
+    case 1: { /* a changed copy beside the old one */
+        struct model *to = &game->maps[random_below(MAPS)];
+        struct nook__map next = with(m->map, game->vars[i], value);
+        assign(game, to, m);
+        nook__map_unref(to->map);
+        to->map = next;
+        note(to, i, value);
+        return to;
+    }
+    default: /* what a set does */
+        if (!put(&m->map, game->vars[i], value))
+            change(&m->map, game->vars[i], value);
+        note(m, i, value);
+        return m;
+    }
+}
+
+static int by_number(const void *a, const void *b)
+{
+    uint32_t x = (*(nook_var *const *)a)->nook__index, y = (*(nook_var *const *)b)->nook__index;
+    return (x > y) - (x < y);
+}
+
+static void open_game(struct game *game, size_t n, size_t special)
+{
+    game->n = n;
+    game->vars = make_vars(n, special);
+    qsort(game->vars, n, sizeof *game->vars, by_number);
+    for (int m = 0; m < MAPS; m++) {
+        game->maps[m] = (struct model){nook__map_empty(), calloc(n, sizeof(void *)), 0};
+        assert_non_null(game->maps[m].bound);
+        for (size_t i = 0; i < n; i++)
+            game->maps[m].bound[i] = NOOK__UNSET;
+    }
+}
+
+static void close_game(struct game *game)
+{
+    for (int m = 0; m < MAPS; m++) {
+        check_model(game, &game->maps[m]);
+        nook__map_unref(game->maps[m].map);
+        free(game->maps[m].bound);
+    }
+    drop_vars(game->vars, game->n);
+    for (int i = 0; i < VALUES; i++)
+        assert_int_equal(values[i].held, 0);
+}
+
+/* Compares what changed each time, and all of them from time to time. */
+static void play(size_t n, size_t special, int steps, int all_every)
+{
+    struct game game;
+    open_game(&game, n, special);
+    for (int step = 1; step <= steps; step++) {
+        const struct model *changed = play_once(&game);
+        if (n < 2000)
+            check_model(&game, changed);
+        for (int m = 0; step % all_every == 0 && m < MAPS; m++)
+            check_model(&game, &game.maps[m]);
+    }
+    close_game(&game);
+}
+
+static void M1_M4_random_maps_of_height_0(void **state)
+{
+    (void)state;
+    play(5, 2, 3000, 1);
+    play(31, 7, 3000, 1);
+}
+
+static void M1_M4_random_maps_of_height_1(void **state)
+{
+    (void)state;
+    play(33, 2, 3000, 2);
+    play(900, 50, 3000, 50);
+}
+
+static void M1_M4_random_maps_of_height_2(void **state)
+{
+    (void)state;
+    play(1030, 300, 2000, 50);
+    play(5000, 1000, 4000, 500);
+}
+
+static void M1_M4_random_maps_of_height_3(void **state)
+{
+    (void)state;
+    play(33000, 5000, 4000, 2000);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        context_test(M1_changing_a_map_makes_another),
+        context_test(M3_a_map_without_its_last_binding_is_the_empty_one),
+        context_test(M13_a_few_variables_are_one_flat_node),
+        context_test(M11_what_is_unshared_is_changed_in_place_and_nothing_else),
+        context_test(M11_a_change_copies_its_path_alone),
+        context_test(M11_a_snapshot_half_way_stays_exact),
+        context_test(M1_M4_random_maps_of_height_0),
+        context_test(M1_M4_random_maps_of_height_1),
+        context_test(M1_M4_random_maps_of_height_2),
+        context_test(M1_M4_random_maps_of_height_3),
+    };
+    random_state = argc > 1 ? strtoull(argv[1], NULL, 0) : 20200222;
+    random_state += random_state == 0; /* xorshift never leaves 0 */
+    print_message("seed %llu\n", (unsigned long long)random_state);
+    return cmocka_run_group_tests_name("contextlocal.map", tests, NULL, NULL);
+}
