@@ -115,7 +115,6 @@ static void sweep(nook_handle *handle, struct debris debris)
 int nook_handle_cancel(nook_handle *handle)
 {
     struct nook__worker *worker = nook__here();
-    struct debris debris = {NULL, 0};
     if (handle == NULL)
         return NOOK_EINVAL;
     struct nook__run *run = atomic_load(&handle->run);
@@ -126,7 +125,7 @@ int nook_handle_cancel(nook_handle *handle)
     if (worker->run != run)
         return NOOK_EINVAL;
     nook__lock(run);
-    debris = end(handle); /* nothing, if it is over by now */
+    struct debris debris = end(handle); /* nothing, if it is over by now */
     nook__unlock(run);
     sweep(handle, debris);
     return 0;

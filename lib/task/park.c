@@ -224,6 +224,7 @@ static void begin_cancelled(nook_task *task, struct nook__wait *wait)
 {
     int closing = task->run->closing;
     task->must_cancel = 0;
+    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): what has a next has a begin */
     if (!closing && wait->next != NULL && wait->begin(wait, task)) {
         task->wait = wait;
         nook__pass_on(task);

@@ -10,6 +10,7 @@
 #include "leaks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -31,11 +32,7 @@ struct exchange {
 
 static int send_line(int fd, const char *text)
 {
-    char line[LINE + 1];
-    size_t length = strlen(text);
-    memcpy(line, text, length);
-    line[length++] = '\n';
-    return write(fd, line, length) == (ssize_t)length ? 0 : -EIO;
+    return dprintf(fd, "%s\n", text) == (int)strlen(text) + 1 ? 0 : -EIO;
 }
 
 /* Without its end. NOOK_EEND: the other side has closed. */

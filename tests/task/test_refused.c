@@ -250,14 +250,14 @@ static void never_called(void *arg)
 static int compute_beside(void *arg)
 {
     struct ends *ends = arg;
-    nook_handle *handle;
-    nook_task *task;
+    nook_handle *handle = NULL;
+    nook_task *task = NULL;
     int rc = nook_on_fd(&handle, ends->fd[0], NOOK_READABLE, never_called, NULL, NULL);
     if (rc == 0)
         rc = nook_task_spawn(&task, doze, ends, &(nook_task_options){.worker = 2});
     while (rc == 0 && atomic_load(&ends->stage) != 3)
         rc = nook_yield();
-    usleep(1000000);
+    sleep(1);
     if (rc == 0)
         rc = nook_task_join(task, NULL);
     nook_task_unref(task);

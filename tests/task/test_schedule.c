@@ -425,6 +425,7 @@ static void strings_say_more_than_35_alternatives(void **state)
     memcpy(first, who, sizeof first);
     char *string = strdup(nook_schedule_string(schedule));
     nook_schedule_free(schedule);
+    assert_non_null(string);
     assert_non_null(strchr(string, 'z'));
     nook_schedule_options by_string = {.choose = NOOK_CHOOSE_REPLAY, .replay = string};
     assert_int_equal(nook_schedule_new(&schedule, &by_string), 0);

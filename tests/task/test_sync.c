@@ -71,7 +71,7 @@ static int many_hold(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[5];
-    nook_task *tasks[5];
+    nook_task *tasks[5] = {NULL};
     for (int i = 0; i < 5; i++)
         workers[i] = (struct worker){.bench = bench};
     int rc = join_all(tasks, 5, spawn_all(tasks, 5, hold_and_yield, workers, sizeof *workers));
@@ -107,7 +107,7 @@ static int cancel_the_second(void *arg)
     struct bench *bench = arg;
     struct worker workers[] = {
         {bench, "a", 0, 0, NULL}, {bench, "b", 0, 0, NULL}, {bench, "c", 0, 0, NULL}};
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = nook_lock_acquire(&bench->lock);
     if (rc == 0)
         rc = spawn_all(tasks, 3, acquire_and_note, workers, sizeof *workers);
@@ -137,7 +137,7 @@ static int cancel_after_hand_over(void *arg)
 {
     struct bench *bench = arg;
     struct worker worker = {bench, "got it", 0, 0, NULL};
-    nook_task *task;
+    nook_task *task = NULL;
     int rc = nook_lock_acquire(&bench->lock);
     if (rc == 0)
         rc = spawn_all(&task, 1, acquire_and_note, &worker, sizeof worker);
@@ -205,7 +205,7 @@ static int set_and_clear(void *arg)
     struct bench *bench = arg;
     struct worker workers[] = {
         {bench, "a", 0, 0, NULL}, {bench, "b", 0, 0, NULL}, {bench, "c", 0, 0, NULL}};
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = spawn_all(tasks, 3, wait_and_note, workers, sizeof *workers);
     if (rc == 0)
         rc = nook_task_cancel(tasks[0]);
@@ -256,7 +256,7 @@ static int produce(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[4];
-    nook_task *tasks[4];
+    nook_task *tasks[4] = {NULL};
     bench->condition.lock = &bench->lock;
     for (int i = 0; i < 4; i++)
         workers[i] = (struct worker){.bench = bench, .rc = 1};
@@ -296,7 +296,7 @@ static int cancel_on_the_way_back(void *arg)
 {
     struct bench *bench = arg;
     struct worker worker = {.bench = bench, .rc = 1};
-    nook_task *task;
+    nook_task *task = NULL;
     bench->condition.lock = &bench->lock;
     int rc = spawn_all(&task, 1, consume, &worker, sizeof worker);
     if (rc == 0)
@@ -356,7 +356,7 @@ static int many_pass(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[7];
-    nook_task *tasks[7];
+    nook_task *tasks[7] = {NULL};
     for (int i = 0; i < 7; i++)
         workers[i] = (struct worker){.bench = bench};
     int rc = join_all(tasks, 7, spawn_all(tasks, 7, pass_through, workers, sizeof *workers));
@@ -392,7 +392,7 @@ static int meet_twice(void *arg)
     struct bench *bench = arg;
     for (int round = 0; round < 2; round++) {
         struct worker workers[3];
-        nook_task *tasks[3];
+        nook_task *tasks[3] = {NULL};
         unsigned numbers = 0;
         for (int i = 0; i < 3; i++)
             workers[i] = (struct worker){.bench = bench, .rc = 1};
@@ -421,7 +421,7 @@ static int break_it(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[2] = {{.bench = bench, .rc = 1}, {.bench = bench, .rc = 1}};
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     int rc = spawn_all(tasks, 2, meet, workers, sizeof *workers);
     if (rc == 0)
         rc = nook_task_cancel(tasks[0]);
@@ -464,7 +464,7 @@ static int put_many(void *arg)
 static int get_many(void *arg)
 {
     struct worker *worker = arg;
-    void *item;
+    void *item = NULL;
     while ((worker->rc = nook_queue_get(worker->bench->queue, &item)) == 0) {
         worker->number += (size_t)(intptr_t)item;
         if ((worker->rc = nook_queue_task_done(worker->bench->queue)) != 0)
@@ -477,7 +477,7 @@ static int pass_items(void *arg)
 {
     struct bench *bench = arg;
     struct worker putters[2], getters[3];
-    nook_task *put[2], *get[3];
+    nook_task *put[2] = {NULL}, *get[3] = {NULL};
     size_t sum = 0;
     for (int i = 0; i < 3; i++)
         getters[i] = (struct worker){.bench = bench};
@@ -522,8 +522,8 @@ static int putters_in_order(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[3];
-    nook_task *tasks[3];
-    void *item;
+    nook_task *tasks[3] = {NULL};
+    void *item = NULL;
     for (int i = 0; i < 3; i++)
         workers[i] = (struct worker){.bench = bench, .rc = 1, .item = value_of(i + 2)};
     int rc = nook_queue_put(bench->queue, value_of(1));
@@ -560,8 +560,8 @@ static int close_it(void *arg)
 {
     struct bench *bench = arg;
     struct worker putter = {.bench = bench, .rc = 1, .item = value_of(2)};
-    nook_task *task;
-    void *item;
+    nook_task *task = NULL;
+    void *item = NULL;
     int rc = nook_queue_put(bench->queue, value_of(1));
     if (rc == 0 && nook_queue_try_put(bench->queue, NULL) != NOOK_EAGAIN)
         rc = 1;

@@ -145,7 +145,7 @@ static int meet_elsewhere(void *arg)
 static int meet_after_a_first(void *arg)
 {
     atomic_int sum = 0;
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     int rc = nook_to_thread(add, &sum, NULL); /* leaves an idle thread behind */
     usleep(2000);
     for (int i = 0; rc == 0 && i < 2; i++)

@@ -38,8 +38,8 @@ static int stays(void *arg)
 static int many_stay(void *arg)
 {
     enum { MANY = 30 };
-    nook_task *tasks[MANY];
-    int results[MANY], rc = 0, n = 0, moved = 0;
+    nook_task *tasks[MANY] = {NULL};
+    int results[MANY] = {0}, rc = 0, n = 0, moved = 0;
     (void)arg;
     for (; rc == 0 && n < MANY; n++)
         rc = nook_task_spawn(&tasks[n], stays, NULL, &(nook_task_options){.migrate = -1});
@@ -78,8 +78,8 @@ static int goes_round(void *arg)
 static int many_go_round(void *arg)
 {
     enum { MANY = 30 };
-    nook_task *tasks[MANY];
-    int results[MANY], rc = 0, n = 0, wrong = 0;
+    nook_task *tasks[MANY] = {NULL};
+    int results[MANY] = {0}, rc = 0, n = 0, wrong = 0;
     (void)arg;
     for (; rc == 0 && n < MANY; n++)
         rc = nook_task_spawn(&tasks[n], goes_round, value_of(n),
@@ -453,8 +453,8 @@ static int act(void *arg)
 static int all_act(void *arg)
 {
     struct actor actors[ACTORS];
-    nook_task *tasks[ACTORS];
-    int results[ACTORS], rc = 0, n = 0;
+    nook_task *tasks[ACTORS] = {NULL};
+    int results[ACTORS] = {0}, rc = 0, n = 0;
     for (; rc == 0 && n < ACTORS; n++) {
         actors[n] = (struct actor){arg, n};
         rc = nook_task_spawn(&tasks[n], act, &actors[n], NULL);

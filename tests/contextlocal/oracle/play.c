@@ -74,7 +74,7 @@ static struct number *number_new(const char *word)
     struct number *number = malloc(sizeof *number);
     if (number == NULL)
         die("out of memory");
-    *number = (struct number){1, atoi(word)};
+    *number = (struct number){1, (int)strtol(word, NULL, 10)};
     numbers_alive++;
     return number;
 }
@@ -98,7 +98,7 @@ static int n_vars, n_contexts, n_tokens; /* the highest of each */
 
 static int slot(const char *name, int *highest)
 {
-    int n = atoi(name + 1);
+    int n = (int)strtol(name + 1, NULL, 10);
     if (n < 0 || n >= NAMES)
         die("too many names");
     if (n > *highest)
@@ -275,8 +275,8 @@ static void op_list(const struct line *l)
     if (nook_context_iter_open(&iter, *context_named(l->word[1])) != 0)
         die("no iterator");
     while (nook_context_iter_next(&iter, &var, &value) == 0)
-        (void)snprintf(pairs[atoi(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
-                       nook_var_name(var), number_text(value));
+        (void)snprintf(pairs[(int)strtol(nook_var_name(var) + 1, NULL, 10)], sizeof *pairs,
+                       " %.10s=%s", nook_var_name(var), number_text(value));
     nook_context_iter_close(&iter);
     printf("list %s", l->word[1]);
     int none = 1;
@@ -417,7 +417,8 @@ static void add_line(const char *text)
     struct line *l = &lines[n_lines++];
     (void)snprintf(l->text, sizeof l->text, "%s", text);
     l->words = 0;
-    for (char *word = strtok(l->text, " \n"); word != NULL; word = strtok(NULL, " \n"))
+    char *rest = l->text;
+    for (char *word; (word = strtok_r(rest, " \n", &rest)) != NULL;)
         if (l->words < WORDS)
             l->word[l->words++] = word;
 }
