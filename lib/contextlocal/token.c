@@ -43,8 +43,10 @@ void *nook_var_get_or(const nook_var *var, void *fallback)
 
 /* The token takes over the old value; the variable's reference is one that the
  * old binding leaves behind, or a new one where there was no binding. */
-static void token_fill(nook_token *token, nook_var *var, uint64_t context, void *old)
+static void token_fill(nook_token *token, nook_var *var, uint64_t context, void *old,
+                       const char *site)
 {
+    token->nook__site = site;
     token->nook__var = var;
     token->nook__context = context;
     token->nook__has_old = old != NOOK__UNSET;
@@ -55,7 +57,7 @@ static void token_fill(nook_token *token, nook_var *var, uint64_t context, void 
     NOOK__COUNT(tokens, 1);
 }
 
-int nook_var_set(nook_var *var, void *value, nook_token *token)
+int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *site)
 {
     nook_context *context;
     uint32_t index;
@@ -69,19 +71,24 @@ int nook_var_set(nook_var *var, void *value, nook_token *token)
         rc = nook__context_require(&context);
     if (rc != 0)
         return rc;
+    uint64_t id = token != NULL ? nook__context_id(context) : 0;
     /* A retain callback may switch, even drop, contexts: hold this one. */
-    nook_context_ref(context);
-    uint64_t id = context->id;
+    nook_context *held = nook__var_retains(var) ? nook_context_ref(context) : NULL;
     nook__binding_retain(index, value);
     rc = nook__context_exchange(context, var, index, value, &old);
     if (rc < 0)
         nook__binding_release(index, value);
     else if (token != NULL)
-        token_fill(token, var, id, old);
+        token_fill(token, var, id, old, site);
     else if (old != NOOK__UNSET)
         nook__binding_release(index, old);
-    nook_context_unref(context);
+    nook_context_unref(held);
     return rc;
+}
+
+int(nook_var_set)(nook_var *var, void *value, nook_token *token)
+{
+    return nook_var_set_at(var, value, token, NULL);
 }
 
 static int token_check(const nook_var *var, const nook_token *token)
@@ -105,17 +112,15 @@ int nook_var_reset(nook_var *var, nook_token *token)
     int rc = token_check(var, token);
     if (rc < 0)
         return rc;
-    nook_context *context = nook_context_ref(nook__current_get());
     uint32_t index = nook__var_index(var);
     int had_old = token->nook__has_old != 0;
     void *restored = had_old ? token->nook__old : NOOK__UNSET;
     void *replaced;
     /* Used before the map changes: a callback that resets again must fail [T7]. */
     token->nook__state = USED;
-    rc = nook__context_exchange(context, var, index, restored, &replaced);
+    rc = nook__context_exchange(nook__current_get(), var, index, restored, &replaced);
     if (rc < 0) {
         token->nook__state = LIVE;
-        nook_context_unref(context);
         return rc;
     }
     NOOK__COUNT(tokens, -1);
@@ -124,7 +129,6 @@ int nook_var_reset(nook_var *var, nook_token *token)
         nook__binding_release(index, replaced);
     if (!had_old)
         nook_var_unref(var);
-    nook_context_unref(context);
     return 0;
 }
 
@@ -162,11 +166,17 @@ int nook_token_used(const nook_token *token)
     return token != NULL && token->nook__state == USED;
 }
 
-nook_token nook_var_scoped(nook_var *var, void *value)
+const char *nook_token_site(const nook_token *token)
+{
+    int made = token != NULL && (token->nook__state == LIVE || token->nook__state == USED);
+    return made ? token->nook__site : NULL;
+}
+
+nook_token nook_var_scoped(nook_var *var, void *value, const char *site)
 {
     nook_token token;
     /* A failed set leaves no token, and leaving no token does nothing. */
-    (void)nook_var_set(var, value, &token);
+    (void)nook_var_set_at(var, value, &token, site);
     return token;
 }
 

@@ -2,6 +2,8 @@
 /* Tokens in corners that test_var.c leaves out: T3-T8, T10, T13-T19, H5, C21. */
 #include "support.h"
 
+#include <stdio.h>
+
 static NOOK_VAR_DEFINE(user);
 static NOOK_VAR_DEFINE(other);
 
@@ -17,6 +19,34 @@ static nook_context *new_context(void)
     nook_context *context = NULL;
     assert_int_equal(nook_context_new(&context), 0);
     return context;
+}
+
+/* --- where it was made --------------------------------------------------------- */
+
+/* A refused reset can name the set. */
+static void T5_a_token_says_where_it_was_made(void **state)
+{
+    nook_context *elsewhere = new_context();
+    nook_token token, quiet, none = {0};
+    char here[512];
+    (void)state;
+    int rc = nook_var_set(&user, alice, &token), line = __LINE__;
+    assert_int_equal(rc, 0);
+    assert_int_equal((nook_var_set)(&user, bob, &quiet), 0);
+    assert_int_equal(nook_context_enter(elsewhere), 0);
+    assert_int_equal(nook_var_reset(&user, &token), NOOK_EWRONGCONTEXT);
+    snprintf(here, sizeof here, "%s:%d", __FILE__, line);
+    assert_string_equal(nook_token_site(&token), here);
+    assert_int_equal(nook_context_exit(elsewhere), 0);
+    assert_null(nook_token_site(&quiet));
+    assert_null(nook_token_site(&none));
+    assert_null(nook_token_site(NULL));
+    nook_context_unref(elsewhere);
+    assert_int_equal(nook_var_reset(&user, &quiet), 0);
+    assert_int_equal(nook_var_reset(&user, &token), 0);
+    assert_non_null(nook_token_site(&token)); /* also afterwards */
+    NOOK_WITH (&user, carol)
+        assert_ptr_equal(get(&user), carol);
 }
 
 /* --- checks ------------------------------------------------------------------- */
@@ -397,6 +427,7 @@ static void T18_a_token_visits_many_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        context_test(T5_a_token_says_where_it_was_made),
         context_test(T6_checks_are_ordered_used_variable_context),
         context_test(T5_contexts_are_compared_by_identity),
         context_test(T5_a_context_at_a_dead_ones_address_is_another),

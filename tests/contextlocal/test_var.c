@@ -304,7 +304,7 @@ static void T8_tokens_reset_in_any_order(void **state)
 
 static void T9_T11_what_no_set_made_is_no_token(void **state)
 {
-    nook_token token = {NULL, NULL, 0, 0, 0};
+    nook_token token = {0};
     void *old;
     (void)state;
     assert_int_equal(nook_var_reset(&user, &token), NOOK_ENOTOKEN);
@@ -382,7 +382,7 @@ static void T16_T17_a_scope_may_reset_its_token_or_another(void **state)
     assert_int_equal(nook_var_set(&user, alice, &outer), 0);
     {
         nook_token mine __attribute__((cleanup(nook_token_leave))) =
-            nook_var_scoped(&user, bob);
+            nook_var_scoped(&user, bob, NULL);
         assert_int_equal(nook_var_reset(&user, &mine), 0);
         assert_int_equal(nook_var_reset(&user, &mine), NOOK_EUSED);
     }

@@ -32,7 +32,7 @@ struct party {
 
 static int spawn_and_wait(struct party *party)
 {
-    nook_task *tasks[TASKS];
+    nook_task *tasks[TASKS] = {NULL};
     unsigned n = 0;
     for (; n < TASKS && party->rc == 0; n++) {
         party->visits[n] = (struct visit){party->local, party->stack, names[n], NULL, 0, 0};

@@ -3,14 +3,14 @@
  * foreign-token: two tasks become admin for a while, and leave it to a third, the
  * janitor, to undo that. But a token belongs to the context in which it was made.
  *
- * Context variables refuse: an error code, and nothing has changed, so the two
- * stay admin if nobody looks at it. With save and restore by hand on thread-locals
- * or task-locals nothing is refused, and the janitor gets their roles. The cure is
- * to look at the code and hand the token back: in its own context it still works.
+ * Context variables refuse: an error code, the token says where it was made, and
+ * nothing has changed, so the two stay admin if nobody looks at it. With save and restore by
+ * hand on thread-locals or task-locals nothing is refused, and the janitor gets their roles.
+ * The cure is to look at the code and hand the token back: in its own context it still works.
  */
 #include "leaks.h"
 
-#include <stdio.h>
+#include <string.h>
 
 enum { VISITORS = 2 };
 
@@ -45,17 +45,34 @@ static int become_admin(void *arg)
     return rc;
 }
 
+static const char *file_of(const char *site)
+{
+    const char *slash = site != NULL ? strrchr(site, '/') : NULL;
+    return slash != NULL ? slash + 1 : site;
+}
+
+/* Both sites: where the token was made, and where it was not taken. */
+static void tell_refusal(const struct visitor *visitor, const char *here)
+{
+    struct leak_run *run = visitor->house->run;
+    leak_does(run, "  it was set at %s", file_of(nook_token_site(&visitor->scope.token)));
+    leak_does(run, "  and reset at %s%s", file_of(here),
+              visitor->handed_back ? "; returned" : "");
+}
+
 static int clean(void *arg)
 {
     struct house *house = arg;
     int rc = ambient_bind(house->role, "janitor");
     for (int i = 0; i < VISITORS && rc == 0; i++) {
         struct visitor *visitor = &house->visitors[i];
-        int left = ambient_leave(&visitor->scope);
+        const char *here;
+        int left = (here = NOOK_SITE, ambient_leave(&visitor->scope));
         visitor->handed_back = left == NOOK_EWRONGCONTEXT && house->run->storage == LEAK_CURED;
-        leak_does(house->run, "undo %s's: %s%s", visitor->name,
-                  left == 0 ? "done" : nook_err_name(left),
-                  visitor->handed_back ? ", returned" : "");
+        leak_does(house->run, "undo %s's: %s", visitor->name,
+                  left == 0 ? "done" : nook_err_name(left));
+        if (left != 0)
+            tell_refusal(visitor, here);
     }
     leak_reads(house->run, "role", ambient_read(house->role), "janitor");
     return rc;

@@ -62,7 +62,10 @@ struct ambient_scope {
     void *before;
     nook_token token;
 };
-int ambient_enter(struct ambient_scope *scope, struct ambient *ambient, void *value);
+int ambient_enter_at(struct ambient_scope *scope, struct ambient *ambient, void *value,
+                     const char *site);
+#define ambient_enter(scope, ambient, value) \
+    ambient_enter_at((scope), (ambient), (value), NOOK_SITE)
 int ambient_leave(struct ambient_scope *scope);
 
 /* --- what a case reports ------------------------------------------------------ */

@@ -71,13 +71,13 @@ static void box_release(void *value, void *user)
 
 static const nook_value_ops box_ops = {box_retain, box_release, NULL, NULL, NOOK_INHERIT_COPY};
 
-static int var_bind(struct ambient *ambient, void *value, nook_token *token)
+static int var_bind(struct ambient *ambient, void *value, nook_token *token, const char *site)
 {
     struct box *box = malloc(sizeof(*box));
     if (box == NULL)
         return NOOK_ENOMEM;
     *box = (struct box){1, value, ambient->release};
-    int rc = nook_var_set(ambient->var, box, token);
+    int rc = nook_var_set_at(ambient->var, box, token, site);
     if (rc != 0)
         box->release = NULL; /* the caller keeps the value */
     box_release(box, NULL);
@@ -143,7 +143,7 @@ void ambient_close(struct ambient *ambient)
 int ambient_bind(struct ambient *ambient, void *value)
 {
     return ambient->local != NULL ? nook_local_set(ambient->local, ambient->name, value)
-                                  : var_bind(ambient, value, NULL);
+                                  : var_bind(ambient, value, NULL, NULL);
 }
 
 void *ambient_read(struct ambient *ambient)
@@ -171,13 +171,14 @@ nook_var *ambient_var(struct ambient *ambient)
 /* --- scopes ----------------------------------------------------------------------------- */
 
 /* What Locals can do: remember what was there, and put it back. */
-int ambient_enter(struct ambient_scope *scope, struct ambient *ambient, void *value)
+int ambient_enter_at(struct ambient_scope *scope, struct ambient *ambient, void *value,
+                     const char *site)
 {
     scope->ambient = ambient;
     scope->before = ambient_read(ambient);
     if (ambient->local != NULL)
         return ambient_bind(ambient, value);
-    return var_bind(ambient, value, &scope->token);
+    return var_bind(ambient, value, &scope->token, site);
 }
 
 int ambient_leave(struct ambient_scope *scope)

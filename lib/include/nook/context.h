@@ -136,9 +136,15 @@ typedef struct nook_token {
     nook_var *nook__var;
     void *nook__old;
     uint64_t nook__context;
+    const char *nook__site;
     uint32_t nook__state;
     uint32_t nook__has_old;
 } nook_token;
+
+/* Where a line of source stands, as "server.c:42"; what nook_token_site answers. */
+#define NOOK_SITE __FILE__ ":" NOOK__TEXT(__LINE__)
+#define NOOK__TEXT(x) NOOK__TEXT2(x)
+#define NOOK__TEXT2(x) #x
 
 /*
  * The value in the current context, else the variable's default. The value is
@@ -169,6 +175,13 @@ NOOK_API void *nook_var_get_or(const nook_var *var, void *fallback);
 NOOK_API int nook_var_set(nook_var *var, void *value, nook_token *token);
 
 /*
+ * The same, and the token remembers `site`, a string that lives as long as it; NULL:
+ * nowhere. A plain call of nook_var_set says where it stands.
+ */
+NOOK_API int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *site);
+#define nook_var_set(var, value, token) nook_var_set_at((var), (value), (token), NOOK_SITE)
+
+/*
  * Restores what the variable was before the set that made the token: the old
  * value, or no value at all [T2]. Tokens may be reset in any order [T8]. A
  * failed reset changes nothing, and the token stays usable [T7]. Checked in
@@ -196,6 +209,13 @@ NOOK_API NOOK_NODISCARD int nook_token_old(const nook_token *token, void **value
 NOOK_API int nook_token_used(const nook_token *token);
 
 /*
+ * Where the set stands that made the token, as "server.c:42", also when it is used;
+ * NULL: no token, or made by a set that did not say. For the message about a reset
+ * that was refused: whose token was it?
+ */
+NOOK_API const char *nook_token_site(const nook_token *token);
+
+/*
  * The scoped form (`with var.set(x):` [T13-T17]):
  *
  *     NOOK_SCOPED_SET(&current_user, alice);     until the end of the block
@@ -205,24 +225,25 @@ NOOK_API int nook_token_used(const nook_token *token);
  * among them (not longjmp). If the set fails, nothing is bound and nothing is
  * undone; a program that wants to know calls nook_var_set itself.
  */
-#define NOOK_SCOPED_SET(var, value)               \
-    nook_token NOOK__NAME(nook__scope_, __LINE__) \
-        __attribute__((cleanup(nook_token_leave), unused)) = nook_var_scoped((var), (value))
+#define NOOK_SCOPED_SET(var, value)                          \
+    nook_token NOOK__NAME(nook__scope_, __LINE__)            \
+        __attribute__((cleanup(nook_token_leave), unused)) = \
+            nook_var_scoped((var), (value), NOOK_SITE)
 #define NOOK_WITH(var, value) \
     NOOK__WITH(var, value, NOOK__NAME(nook__with_, __LINE__), NOOK__NAME(nook__once_, __LINE__))
 /* Named after the line, so that one inside another shadows nothing. */
 /* NOLINTBEGIN(bugprone-macro-parentheses): token and once are names that are declared here */
-#define NOOK__WITH(var, value, token, once)                                                    \
-    for (nook_token token                                                                      \
-         __attribute__((cleanup(nook_token_leave), unused)) = nook_var_scoped((var), (value)), \
-                                                   *once = &token;                             \
+#define NOOK__WITH(var, value, token, once)                                         \
+    for (nook_token token __attribute__((cleanup(nook_token_leave), unused)) =      \
+             nook_var_scoped((var), (value), NOOK_SITE),                            \
+                                                                    *once = &token; \
          once; once = NULL)
 /* NOLINTEND(bugprone-macro-parentheses) */
 #define NOOK__NAME(a, b) NOOK__NAME2(a, b)
 #define NOOK__NAME2(a, b) a##b
 
 /* What the scoped forms call: a token, or no token if the set failed. */
-NOOK_API nook_token nook_var_scoped(nook_var *var, void *value);
+NOOK_API nook_token nook_var_scoped(nook_var *var, void *value, const char *site);
 
 /* Resets if it can, else drops: for cleanup, where an error has no reader. */
 NOOK_API void nook_token_leave(nook_token *token);
