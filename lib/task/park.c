@@ -261,8 +261,7 @@ static void wake_joiners(nook_task *task)
         struct nook__joiner *joiner =
             NOOK__CONTAINER(task->joiners.next, struct nook__joiner, link);
         nook__list_remove(&joiner->link);
-        if (--*joiner->left == 0)
-            nook__wake(joiner->task, 0);
+        joiner->ended(joiner, task);
     }
 }
 
@@ -286,6 +285,8 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
     nook__lock(run);
+    if (nook__groups_left(task, 0))
+        task->result = NOOK_ESCOPE;
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);

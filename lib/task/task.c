@@ -132,6 +132,9 @@ static int alloc_task(struct nook__run *run, nook_task **out, size_t stack_size)
     nook__list_init(&task->all);
     nook__list_init(&task->joiners);
     nook__list_init(&task->on_done);
+    nook__list_init(&task->members);
+    nook__list_init(&task->in_group);
+    nook__list_init(&task->member.link);
     atomic_init(&task->refs, 2);
     atomic_init(&task->done, 0);
     *out = task;
@@ -286,6 +289,7 @@ int nook_task_count(nook_task_counts *counts)
 
 struct gathering {
     struct nook__wait wait;
+    nook_task *self;
     nook_task *const *tasks;
     struct nook__joiner *joiners;
     size_t n, left;
@@ -293,14 +297,23 @@ struct gathering {
     int forwarded;
 };
 
+static void one_ended(struct nook__joiner *joiner, nook_task *task)
+{
+    struct gathering *gathering = joiner->owner;
+    (void)task;
+    if (--gathering->left == 0)
+        nook__wake(gathering->self, 0);
+}
+
 static int begin_gather(struct nook__wait *wait, nook_task *task)
 {
     struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
+    gathering->self = task;
     for (size_t i = 0; i < gathering->n; i++) {
         struct nook__joiner *joiner = &gathering->joiners[i];
         nook__list_init(&joiner->link);
-        joiner->task = task;
-        joiner->left = &gathering->left;
+        joiner->ended = one_ended;
+        joiner->owner = gathering;
         if (nook_task_done(gathering->tasks[i]))
             continue;
         gathering->left++;
@@ -341,7 +354,7 @@ static int all_done(nook_task *const *tasks, size_t n)
     return 1;
 }
 
-static int check_tasks(nook_task *const *tasks, size_t n)
+int nook__tasks_check(nook_task *const *tasks, size_t n)
 {
     nook_task *self = nook_task_current();
     if (self == NULL)
@@ -374,7 +387,7 @@ int nook_task_join(nook_task *task, int *result)
 {
     struct nook__joiner joiner;
     struct gathering gathering = {.tasks = &task, .joiners = &joiner, .n = 1};
-    int rc = check_tasks(&task, 1);
+    int rc = nook__tasks_check(&task, 1);
     if (rc == 0)
         rc = await_all(&gathering);
     if (rc != 0)
@@ -392,7 +405,7 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
     enum { FEW = 8 };
     struct nook__joiner few[FEW];
     struct gathering gathering = {.tasks = tasks, .joiners = few, .n = n};
-    int rc = check_tasks(tasks, n);
+    int rc = nook__tasks_check(tasks, n);
     if (rc != 0)
         return rc;
     if (n > FEW && (gathering.joiners = calloc(n, sizeof(few[0]))) == NULL)
