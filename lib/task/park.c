@@ -182,6 +182,8 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
 
 static int start(nook_task *task)
 {
+    if (task->stacks == NULL) /* it came from a thread that could not ask for them */
+        return NOOK_ENOMEM;
     int rc = nook__stack_get(task->stacks, &task->stack);
     if (rc != 0)
         return rc;
@@ -291,6 +293,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
     nook__list_remove(&task->all);
     wake_joiners(task);
     nook__handles_done(task);
+    nook__loop_task_ended(run);
     if (task == run->main)
         nook__run_close(run);
     nook__unlock(run);

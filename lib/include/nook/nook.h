@@ -9,6 +9,7 @@
 #include <nook/group.h>
 #include <nook/identity.h>
 #include <nook/local.h>
+#include <nook/loop.h>
 #include <nook/request.h>
 #include <nook/schedule.h>
 #include <nook/sync.h>
