@@ -182,6 +182,8 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
 
 static int start(nook_task *task)
 {
+    if (task->stacks == NULL) /* it came from a thread that could not ask for them */
+        return NOOK_ENOMEM;
     int rc = nook__stack_get(task->stacks, &task->stack);
     if (rc != 0)
         return rc;
@@ -262,8 +264,7 @@ static void wake_joiners(nook_task *task)
         struct nook__joiner *joiner =
             NOOK__CONTAINER(task->joiners.next, struct nook__joiner, link);
         nook__list_remove(&joiner->link);
-        if (--*joiner->left == 0)
-            nook__wake(joiner->task, 0);
+        joiner->ended(joiner, task);
     }
 }
 
@@ -287,10 +288,13 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
     nook__lock(run);
+    if (nook__groups_left(task, 0))
+        task->result = NOOK_ESCOPE;
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);
     nook__handles_done(task);
+    nook__loop_task_ended(run);
     if (task == run->main)
         nook__run_close(run);
     nook__unlock(run);
