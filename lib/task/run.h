@@ -153,6 +153,9 @@ struct nook__wait {
      * begins with the first. NULL: it ends the wait. */
     nook_task *(*next)(struct nook__wait *wait, int again);
     int result;
+    /* Its end hands nothing over that could be lost: a cancel that comes between the
+     * end and the task's next step still counts for it, as asyncio's do. */
+    int empty;
 };
 
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
@@ -163,6 +166,8 @@ void nook__wake(nook_task *task, int result);
 void nook__interrupt(nook_task *task);
 /* A cancel of a task goes on to whom it waits for. */
 void nook__pass_on(nook_task *task);
+/* 1: a request was still to be delivered to the calling task, and now has been. */
+int nook__take_cancel(nook_task *task);
 /* 1: it is of another run, and has not ended. Any thread. */
 int nook__task_foreign(const nook_task *task);
 

@@ -362,6 +362,7 @@ static int await_all(struct gathering *gathering)
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
     gathering->wait.next = next_gather;
+    gathering->wait.empty = 1;
     if (all_done(gathering->tasks, gathering->n))
         return 0;
     int rc = nook__park(&gathering->wait);
