@@ -263,8 +263,7 @@ static void wake_joiners(nook_task *task)
         struct nook__joiner *joiner =
             NOOK__CONTAINER(task->joiners.next, struct nook__joiner, link);
         nook__list_remove(&joiner->link);
-        if (--*joiner->left == 0)
-            nook__wake(joiner->task, 0);
+        joiner->ended(joiner, task);
     }
 }
 
@@ -291,7 +290,6 @@ static void finish(struct nook__worker *worker, nook_task *task)
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);
-    nook__handles_done(task);
     if (task == run->main)
         nook__run_close(run);
     nook__unlock(run);

@@ -173,11 +173,11 @@ int nook__task_foreign(const nook_task *task);
 
 /* --- tasks ---------------------------------------------------------------- */
 
-/* Somebody who waits for the end of a task; `left` counts those still to end. */
+/* Somebody who hears of the end of a task: once, out of the list, under the lock. */
 struct nook__joiner {
     struct nook__link link;
-    nook_task *task;
-    size_t *left;
+    void (*ended)(struct nook__joiner *joiner, nook_task *task);
+    void *owner;
 };
 
 struct nook__at_end {
@@ -213,7 +213,7 @@ struct nook_task {
     int passing;            /* a cancel goes through here, and came from `passed_by` */
     int passed_on;
     nook_task *passed_by;
-    struct nook__link joiners, on_done;
+    struct nook__link joiners; /* in order: who waits, and who is called */
     struct nook__at_end *ends;
     nook_deadline *deadline;
     int saved_errno;
@@ -227,7 +227,7 @@ nook_context *nook__task_take_context(nook_task *task);
 struct nook_handle {
     struct nook__event event;
     struct nook__link all;
-    struct nook__link on_done; /* in a task's list */
+    struct nook__joiner on_done;
     atomic_uint refs;
     _Atomic(struct nook__run *) run; /* NULL once it is over */
     struct nook__timer timer;
@@ -246,8 +246,6 @@ void nook__handle_ready(nook_handle *handle);
 void nook__handles_drop(struct nook__run *run);
 /* Gives up the callbacks that were ready when the run ended. */
 void nook__queue_drop(struct nook__worker *worker);
-/* Under the lock: what was registered with a task becomes ready. */
-void nook__handles_done(nook_task *task);
 
 /* --- descriptors ---------------------------------------------------------- */
 

@@ -131,7 +131,6 @@ static int alloc_task(struct nook__run *run, nook_task **out, size_t stack_size)
     nook__list_init(&task->event.link);
     nook__list_init(&task->all);
     nook__list_init(&task->joiners);
-    nook__list_init(&task->on_done);
     atomic_init(&task->refs, 2);
     atomic_init(&task->done, 0);
     *out = task;
@@ -286,6 +285,7 @@ int nook_task_count(nook_task_counts *counts)
 
 struct gathering {
     struct nook__wait wait;
+    nook_task *self;
     nook_task *const *tasks;
     struct nook__joiner *joiners;
     size_t n, left;
@@ -293,14 +293,23 @@ struct gathering {
     int forwarded;
 };
 
+static void one_ended(struct nook__joiner *joiner, nook_task *task)
+{
+    struct gathering *gathering = joiner->owner;
+    (void)task;
+    if (--gathering->left == 0)
+        nook__wake(gathering->self, 0);
+}
+
 static int begin_gather(struct nook__wait *wait, nook_task *task)
 {
     struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
+    gathering->self = task;
     for (size_t i = 0; i < gathering->n; i++) {
         struct nook__joiner *joiner = &gathering->joiners[i];
         nook__list_init(&joiner->link);
-        joiner->task = task;
-        joiner->left = &gathering->left;
+        joiner->ended = one_ended;
+        joiner->owner = gathering;
         if (nook_task_done(gathering->tasks[i]))
             continue;
         gathering->left++;
