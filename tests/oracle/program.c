@@ -72,9 +72,14 @@ int end_of(int at, int (*is_block)(int at))
     return at;
 }
 
+int number_of(const char *word)
+{
+    return (int)strtol(word, NULL, 10);
+}
+
 int slot(const char *name, int *highest)
 {
-    int n = atoi(name + 1);
+    int n = number_of(name + 1);
     if (n < 0 || n >= NAMES)
         die("too many names");
     if (n > *highest)
@@ -120,7 +125,7 @@ struct number *number_new(const char *word)
     struct number *number = malloc(sizeof *number);
     if (number == NULL)
         die("out of memory");
-    *number = (struct number){1, atoi(word)};
+    *number = (struct number){1, number_of(word)};
     numbers_alive++;
     return number;
 }

@@ -34,6 +34,9 @@ int is(int at, const char *word);
 /* The line after the block that begins with line `at`; is_block tells which words open one. */
 int end_of(int at, int (*is_block)(int at));
 
+/* 7 for "7". */
+int number_of(const char *word);
+
 /* The number of a name: 7 for "v7". *highest is kept. */
 int slot(const char *name, int *highest);
 

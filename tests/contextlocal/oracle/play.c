@@ -173,7 +173,7 @@ static void op_list(const struct line *l)
     if (nook_context_iter_open(&iter, *context_named(l->word[1])) != 0)
         die("no iterator");
     while (nook_context_iter_next(&iter, &var, &value) == 0)
-        (void)snprintf(pairs[atoi(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
+        (void)snprintf(pairs[number_of(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
                        nook_var_name(var), number_text(value));
     nook_context_iter_close(&iter);
     printf("list %s", l->word[1]);

@@ -308,14 +308,14 @@ static uint64_t time_of(const char *word)
 
 static int does_return(struct actor *self, const struct line *l)
 {
-    self->value = atoi(l->word[1]);
+    self->value = number_of(l->word[1]);
     return RETURNED;
 }
 
 static int does_fail(struct actor *self, const struct line *l)
 {
     (void)self;
-    return FAILED - atoi(l->word[1]);
+    return FAILED - number_of(l->word[1]);
 }
 
 static int does_yield(struct actor *self, const struct line *l)
@@ -551,7 +551,7 @@ static int run_program(void *arg)
     for (int i = 0; i <= n_tasks; i++)
         if (tasks[i] != NULL)
             sorted[n++] = tasks[i];
-    qsort(sorted, (size_t)n, sizeof *sorted, by_name);
+    qsort(sorted, (size_t)n, sizeof(nook_task *), by_name);
     for (int i = 0; i < n; i++)
         printf("%s %s\n", nook_task_name(sorted[i]),
                nook_task_done(sorted[i]) ? how(result_of(sorted[i])).text : "for-ever");
