@@ -71,7 +71,7 @@ void nook__pass_on(nook_task *task)
     }
 }
 
-static void cancel(nook_task *task)
+void nook__cancel(nook_task *task)
 {
     if (nook_task_done(task))
         return;
@@ -97,12 +97,12 @@ int nook_task_cancel(nook_task *task)
     if (nook__task_foreign(task))
         return NOOK_EINVAL;
     nook__lock(worker->run);
-    cancel(task);
+    nook__cancel(task);
     nook__unlock(worker->run);
     return 0;
 }
 
-static unsigned take_back(nook_task *task)
+unsigned nook__uncancel(nook_task *task)
 {
     if (task->requests > 0 && --task->requests == 0)
         task->must_cancel = 0;
@@ -116,7 +116,7 @@ unsigned nook_task_uncancel(nook_task *task)
     if (task == NULL || worker == NULL || nook__task_foreign(task) || nook_task_done(task))
         return 0;
     nook__lock(worker->run);
-    left = take_back(task);
+    left = nook__uncancel(task);
     nook__unlock(worker->run);
     return left;
 }
@@ -152,7 +152,7 @@ static void expire(struct nook__run *run, struct nook__timer *timer)
     nook_deadline *deadline = NOOK__CONTAINER(timer, nook_deadline, nook__timer);
     (void)run;
     __atomic_store_n(&deadline->nook__state, EXPIRED, __ATOMIC_RELAXED);
-    cancel(deadline->nook__task);
+    nook__cancel(deadline->nook__task);
 }
 
 static int is_inside(const nook_task *task, const nook_deadline *deadline)
@@ -234,7 +234,8 @@ int nook_deadline_exit(nook_deadline *deadline)
     nook__timer_remove(task->run, timer_of(deadline)); /* until now it could come to its time */
     deadline->nook__task = NULL;
     if (deadline->nook__state == EXPIRED)
-        rc = take_back(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT : NOOK_ECANCELED;
+        rc = nook__uncancel(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT
+                                                                : NOOK_ECANCELED;
     nook__unlock(task->run);
     return rc;
 }

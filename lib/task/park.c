@@ -287,6 +287,8 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
     nook__lock(run);
+    if (nook__groups_left(task, 0))
+        task->result = NOOK_ESCOPE;
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);

@@ -132,6 +132,8 @@ struct nook__timers {
 
 /* Due `ns` from now, for ever at most. NOOK_ENOMEM. Under the lock. */
 int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t ns);
+/* Due at `when` on the run's clock, or at once where that has passed. */
+int nook__timer_at(struct nook__run *run, struct nook__timer *timer, uint64_t when);
 void nook__timer_remove(struct nook__run *run, struct nook__timer *timer);
 /* Fires what is due at `now`. */
 void nook__timers_fire(struct nook__run *run, uint64_t now);
@@ -170,6 +172,11 @@ void nook__pass_on(nook_task *task);
 int nook__take_cancel(nook_task *task);
 /* 1: it is of another run, and has not ended. Any thread. */
 int nook__task_foreign(const nook_task *task);
+/* What the calling task may wait for: 0, or why not. */
+int nook__tasks_check(nook_task *const *tasks, size_t n);
+/* One request more, or less: returns how many remain. Under the lock. */
+void nook__cancel(nook_task *task);
+unsigned nook__uncancel(nook_task *task);
 
 /* --- tasks ---------------------------------------------------------------- */
 
@@ -184,6 +191,12 @@ struct nook__at_end {
     struct nook__at_end *next;
     void (*fn)(void *user);
     void *user;
+};
+
+/* Where a scope was entered, and how many are round it, itself among them. */
+struct nook__place {
+    const char *file;
+    unsigned line, depth;
 };
 
 struct nook_task {
@@ -216,9 +229,17 @@ struct nook_task {
     struct nook__link joiners; /* in order: who waits, and who is called */
     struct nook__at_end *ends;
     nook_deadline *deadline;
+    struct nook__place scope;   /* its innermost group */
+    struct nook__link members;  /* of the groups that it has entered */
+    struct nook__joiner member; /* of the group that it is in, */
+    struct nook__link in_group; /* in the list of who entered that */
+    unsigned group_depth;
     int saved_errno;
 };
 
+/* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
+ * the lock. */
+int nook__groups_left(nook_task *task, unsigned depth);
 /* Hands over the task's reference to its context: nobody can ask for it any more. */
 nook_context *nook__task_take_context(nook_task *task);
 

@@ -131,6 +131,9 @@ static int alloc_task(struct nook__run *run, nook_task **out, size_t stack_size)
     nook__list_init(&task->event.link);
     nook__list_init(&task->all);
     nook__list_init(&task->joiners);
+    nook__list_init(&task->members);
+    nook__list_init(&task->in_group);
+    nook__list_init(&task->member.link);
     atomic_init(&task->refs, 2);
     atomic_init(&task->done, 0);
     *out = task;
@@ -350,7 +353,7 @@ static int all_done(nook_task *const *tasks, size_t n)
     return 1;
 }
 
-static int check_tasks(nook_task *const *tasks, size_t n)
+int nook__tasks_check(nook_task *const *tasks, size_t n)
 {
     nook_task *self = nook_task_current();
     if (self == NULL)
@@ -384,7 +387,7 @@ int nook_task_join(nook_task *task, int *result)
 {
     struct nook__joiner joiner;
     struct gathering gathering = {.tasks = &task, .joiners = &joiner, .n = 1};
-    int rc = check_tasks(&task, 1);
+    int rc = nook__tasks_check(&task, 1);
     if (rc == 0)
         rc = await_all(&gathering);
     if (rc != 0)
@@ -402,7 +405,7 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
     enum { FEW = 8 };
     struct nook__joiner few[FEW];
     struct gathering gathering = {.tasks = tasks, .joiners = few, .n = n};
-    int rc = check_tasks(tasks, n);
+    int rc = nook__tasks_check(tasks, n);
     if (rc != 0)
         return rc;
     if (n > FEW && (gathering.joiners = calloc(n, sizeof(few[0]))) == NULL)
