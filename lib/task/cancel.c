@@ -4,7 +4,8 @@
  *
  * A request is counted until somebody takes it back. What is delivered is the
  * fact that there are some: to the wait that the task is in, or to its next one,
- * and once however many came before the task runs again. A task that waits for
+ * and once however many came before the task runs again. A wait that is over, but whose
+ * task has not run since, still counts where its end handed nothing over. A task that waits for
  * others passes it on to them, as far as the chain goes; no task ends meanwhile,
  * because that takes the lock.
  */
@@ -22,6 +23,17 @@ static int deliver(nook_task *task)
     else
         nook__interrupt(task);
     return 0;
+}
+
+int nook__take_cancel(nook_task *task)
+{
+    if (!atomic_load_explicit(&task->must_cancel, memory_order_relaxed))
+        return 0;
+    nook__lock(task->run);
+    int taken = task->must_cancel;
+    task->must_cancel = 0;
+    nook__unlock(task->run);
+    return taken;
 }
 
 /* The path down to the task that is being asked leads through `passing`. */

@@ -43,6 +43,12 @@ static void later(struct nook__run *run, struct nook__timer *timer)
     nook__handle_ready(NOOK__CONTAINER(timer, nook_handle, timer));
 }
 
+static void ended(struct nook__joiner *joiner, nook_task *task)
+{
+    (void)task;
+    nook__handle_ready(joiner->owner);
+}
+
 static int capture(nook_context *given, nook_context **out)
 {
     if (given == NULL)
@@ -65,7 +71,9 @@ int nook__handle_make(nook_handle **out, struct nook__run *run, nook_callback_fn
     handle->event.kind = NOOK__CALLBACK;
     nook__list_init(&handle->event.link);
     nook__list_init(&handle->all);
-    nook__list_init(&handle->on_done);
+    nook__list_init(&handle->on_done.link);
+    handle->on_done.ended = ended;
+    handle->on_done.owner = handle;
     atomic_init(&handle->refs, 2);
     handle->run = run;
     handle->timer.fire = later;
@@ -116,7 +124,7 @@ static struct debris end(nook_handle *handle)
         debris.refs++;
     }
     nook__timer_remove(handle->run, &handle->timer);
-    nook__list_remove(&handle->on_done);
+    nook__list_remove(&handle->on_done.link);
     if (handle->fd >= 0)
         nook__poller_remove(handle->run, handle->fd, handle->events);
     nook__list_remove(&handle->all);
@@ -173,15 +181,6 @@ void nook__handle_ready(nook_handle *handle)
         return;
     atomic_fetch_add_explicit(&handle->refs, 1, memory_order_relaxed);
     nook__ready(handle->run, &handle->event);
-}
-
-void nook__handles_done(nook_task *task)
-{
-    while (!nook__list_empty(&task->on_done)) {
-        nook_handle *handle = NOOK__CONTAINER(task->on_done.next, nook_handle, on_done);
-        nook__list_remove(&handle->on_done);
-        nook__handle_ready(handle);
-    }
 }
 
 void nook__queue_drop(struct nook__worker *worker)
@@ -256,7 +255,7 @@ static int schedule(nook_handle *handle, const struct plan *plan)
     if (plan->when == SOON || (plan->when == DONE && nook_task_done(plan->task))) {
         nook__handle_ready(handle);
     } else if (plan->when == DONE) {
-        nook__list_append(&plan->task->on_done, &handle->on_done);
+        nook__list_append(&plan->task->joiners, &handle->on_done.link);
     } else if (plan->when == LATER) {
         rc = nook__timer_add(run, &handle->timer, plan->ns);
     } else if (plan->when == AT) {

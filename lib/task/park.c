@@ -134,6 +134,8 @@ int nook__park(struct nook__wait *wait)
     }
     arrive();
     nook__take_over(wait);
+    if (wait->empty && wait->result == 0 && nook__take_cancel(task))
+        return NOOK_ECANCELED;
     return wait->result;
 }
 
@@ -293,7 +295,6 @@ static void finish(struct nook__worker *worker, nook_task *task)
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);
-    nook__handles_done(task);
     nook__loop_task_ended(run);
     if (task == run->main)
         nook__run_close(run);
@@ -366,7 +367,7 @@ static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 
 int nook_yield(void)
 {
-    struct nook__wait wait = {.undo = nothing_to_undo};
+    struct nook__wait wait = {.undo = nothing_to_undo, .empty = 1};
     return nook__park(&wait);
 }
 
@@ -398,7 +399,7 @@ static void undo_sleep(struct nook__wait *wait, nook_task *task)
 
 int nook_sleep(uint64_t ns)
 {
-    struct sleeper sleeper = {.wait = {.begin = begin_sleep, .undo = undo_sleep},
+    struct sleeper sleeper = {.wait = {.begin = begin_sleep, .undo = undo_sleep, .empty = 1},
                               .timer = {.fire = wake_sleeper},
                               .ns = ns};
     return ns == 0 ? nook_yield() : nook__park(&sleeper.wait);

@@ -156,6 +156,9 @@ struct nook__wait {
      * begins with the first. NULL: it ends the wait. */
     nook_task *(*next)(struct nook__wait *wait, int again);
     int result;
+    /* Its end hands nothing over that could be lost: a cancel that comes between the
+     * end and the task's next step still counts for it, as asyncio's do. */
+    int empty;
 };
 
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
@@ -166,6 +169,8 @@ void nook__wake(nook_task *task, int result);
 void nook__interrupt(nook_task *task);
 /* A cancel of a task goes on to whom it waits for. */
 void nook__pass_on(nook_task *task);
+/* 1: a request was still to be delivered to the calling task, and now has been. */
+int nook__take_cancel(nook_task *task);
 /* 1: it is of another run, and has not ended. Any thread. */
 int nook__task_foreign(const nook_task *task);
 /* What the calling task may wait for: 0, or why not. */
@@ -227,7 +232,7 @@ struct nook_task {
     int passing;            /* a cancel goes through here, and came from `passed_by` */
     int passed_on;
     nook_task *passed_by;
-    struct nook__link joiners, on_done;
+    struct nook__link joiners; /* in order: who waits, and who is called */
     struct nook__at_end *ends;
     nook_deadline *deadline;
     struct nook__place scope;   /* its innermost group */
@@ -249,7 +254,7 @@ nook_context *nook__task_take_context(nook_task *task);
 struct nook_handle {
     struct nook__event event;
     struct nook__link all;
-    struct nook__link on_done; /* in a task's list */
+    struct nook__joiner on_done;
     atomic_uint refs;
     _Atomic(struct nook__run *) run; /* NULL once it is over */
     struct nook__timer timer;
@@ -274,8 +279,6 @@ void nook__handle_ready(nook_handle *handle);
 void nook__handles_drop(struct nook__run *run);
 /* Gives up the callbacks that were ready when the run ended. */
 void nook__queue_drop(struct nook__worker *worker);
-/* Under the lock: what was registered with a task becomes ready. */
-void nook__handles_done(nook_task *task);
 
 /* --- descriptors ---------------------------------------------------------- */
 

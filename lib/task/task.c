@@ -116,7 +116,6 @@ static void set_up(nook_task *task, nook_task_fn fn, void *arg)
     nook__list_init(&task->event.link);
     nook__list_init(&task->all);
     nook__list_init(&task->joiners);
-    nook__list_init(&task->on_done);
     nook__list_init(&task->members);
     nook__list_init(&task->in_group);
     nook__list_init(&task->member.link);
@@ -427,6 +426,7 @@ static int await_all(struct gathering *gathering)
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
     gathering->wait.next = next_gather;
+    gathering->wait.empty = 1;
     if (all_done(gathering->tasks, gathering->n))
         return 0;
     int rc = nook__park(&gathering->wait);

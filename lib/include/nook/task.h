@@ -293,7 +293,8 @@ NOOK_API int nook_call_at(nook_handle **out, uint64_t when, nook_callback_fn fn,
 
 /*
  * add_done_callback: fn(arg) once the task has ended, or soon where it has, in a
- * copy of the context of the one who registers it, taken now [A18, A19].
+ * copy of the context of the one who registers it, taken now [A18, A19]. Those who
+ * are called and those who join run in the order in which they came.
  */
 NOOK_API int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn,
                                void *arg, nook_context *context);
