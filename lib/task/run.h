@@ -212,6 +212,7 @@ struct nook_task {
     struct nook__at_end *ends;
     nook_deadline *deadline;
     int saved_errno;
+    unsigned turns; /* of I/O, since it parked for that */
 };
 
 /* Hands over the task's reference to its context: nobody can ask for it any more. */
@@ -265,6 +266,9 @@ int nook__poller_open(struct nook__poller *poller);
 void nook__poller_close(struct nook__poller *poller);
 int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook__fd_user user);
 void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
+/* Wakes every task that waits for the descriptor, with -EBADF, and forgets it. NOOK_EBUSY:
+ * a handle has it. */
+int nook__poller_evict(struct nook__run *run, int fd);
 /* The handle's callback is over: its descriptor may report again. */
 void nook__poller_unmute(struct nook__run *run, const nook_handle *handle);
 /* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready.

@@ -7,6 +7,7 @@
 #include <nook/error.h>
 #include <nook/export.h>
 #include <nook/identity.h>
+#include <nook/io.h>
 #include <nook/local.h>
 #include <nook/request.h>
 #include <nook/schedule.h>
