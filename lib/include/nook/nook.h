@@ -11,6 +11,7 @@
 #include <nook/local.h>
 #include <nook/request.h>
 #include <nook/schedule.h>
+#include <nook/signal.h>
 #include <nook/sync.h>
 #include <nook/task.h>
 
