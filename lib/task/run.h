@@ -241,6 +241,7 @@ struct nook_task {
     struct nook__link in_group; /* in the list of who entered that */
     unsigned group_depth;
     int saved_errno;
+    unsigned turns; /* of I/O, since it parked for that */
 };
 
 /* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
@@ -301,6 +302,9 @@ int nook__poller_open(struct nook__poller *poller);
 void nook__poller_close(struct nook__poller *poller);
 int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook__fd_user user);
 void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
+/* Wakes every task that waits for the descriptor, with -EBADF, and forgets it. NOOK_EBUSY:
+ * a handle has it. */
+int nook__poller_evict(struct nook__run *run, int fd);
 /* The handle's callback is over: its descriptor may report again. */
 void nook__poller_unmute(struct nook__run *run, const nook_handle *handle);
 /* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready.

@@ -196,8 +196,8 @@ NOOK_API int nook_sleep(uint64_t ns);
 /*
  * Parks until the descriptor is ready for one of `events`; *ready (may be NULL)
  * gets which; an error or a hang-up counts as ready for all that was asked.
- * One waiter for each descriptor and direction. Do not close it meanwhile: nobody
- * would hear of it.
+ * One waiter for each descriptor and direction. Close it meanwhile by nook_close, which
+ * ends the wait with -EBADF; of another close nobody would hear.
  * NOOK_EINVAL: events is empty or has other bits. NOOK_EBUSY: another task waits
  * for the same. A negative errno of the poller, such as -EBADF or -EPERM.
  * NOOK_ENOMEM, NOOK_ECANCELED, NOOK_ENOTASK.
