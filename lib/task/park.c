@@ -126,6 +126,9 @@ int nook__park(struct nook__wait *wait)
         return NOOK_ENOTASK;
     nook_task *task = worker->current, *next = successor(worker);
     worker->parking = wait;
+    atomic_store_explicit(&task->parks,
+                          atomic_load_explicit(&task->parks, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     if (next != NULL) {
         task->chain = nook_state_swap(next->chain);
         switch_to(worker, task, next);
@@ -195,6 +198,7 @@ static int start(nook_task *task)
         return rc;
     }
     task->started = 1;
+    atomic_store_explicit(&task->stack_low, (uintptr_t)task->stack.low, memory_order_release);
     return 0;
 }
 
@@ -275,6 +279,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (task->started) {
         nook__fiber_free(&task->fiber);
         nook__switch_discard(&task->sw);
+        atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
         nook__stack_put(task->stacks, &task->stack);
     }
     if (task->chain == context)
@@ -393,9 +398,10 @@ static void undo_sleep(struct nook__wait *wait, nook_task *task)
 
 int nook_sleep(uint64_t ns)
 {
-    struct sleeper sleeper = {.wait = {.begin = begin_sleep, .undo = undo_sleep},
-                              .timer = {.fire = wake_sleeper},
-                              .ns = ns};
+    struct sleeper sleeper = {
+        .wait = {.begin = begin_sleep, .undo = undo_sleep, NOOK__WAITS("a time")},
+        .timer = {.fire = wake_sleeper},
+        .ns = ns};
     return ns == 0 ? nook_yield() : nook__park(&sleeper.wait);
 }
 

@@ -134,10 +134,14 @@ static int cancelled_meanwhile(nook_task *task)
     return cancelled;
 }
 
-static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int *result)
+static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int *result,
+                         void *caller)
 {
     struct nook__job job = {
-        .wait = {.begin = begin_job}, .fn = fn, .arg = arg, .context = context};
+        .wait = {.begin = begin_job, .kind = "a job on another thread", .caller = caller},
+        .fn = fn,
+        .arg = arg,
+        .context = context};
     nook__hand_over(&job);
     int rc = nook__park(&job.wait);
     nook__take_over(&job);
@@ -160,7 +164,7 @@ int nook_to_thread(nook_task_fn fn, void *arg, int *result)
     int rc = nook_context_inherit(&context);
     if (rc != 0)
         return rc;
-    rc = run_elsewhere(fn, arg, context, result);
+    rc = run_elsewhere(fn, arg, context, result, NOOK__CALLER);
     nook_context_unref(context);
     return rc;
 }
@@ -171,7 +175,7 @@ int nook_run_in_executor(nook_task_fn fn, void *arg, int *result)
         return NOOK_ENOTASK;
     if (fn == NULL)
         return NOOK_EINVAL;
-    return run_elsewhere(fn, arg, NULL, result);
+    return run_elsewhere(fn, arg, NULL, result, NOOK__CALLER);
 }
 
 void nook__pool_close(struct nook__run *run)

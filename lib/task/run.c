@@ -117,6 +117,15 @@ uint64_t nook__clock(const struct nook__run *run)
     return run->schedule != NULL ? run->now : monotonic();
 }
 
+uint64_t nook__coarse_clock(const struct nook__run *run)
+{
+    struct timespec time;
+    if (run->schedule != NULL)
+        return run->now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 uint64_t nook_now(void)
 {
     struct nook__worker *worker = nook__here();
@@ -348,10 +357,12 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     int rc = open_run(&run, options);
     if (rc != 0)
         return rc;
+    nook__run_known(&run);
     if (schedule == NULL) /* now, so that nobody has to do without it later */
         rc = nook__poller_open(&run.poller);
     if (rc == 0)
         rc = drive(&run, main, arg, options, result);
+    nook__run_forget(&run);
     *began = run.main != NULL && run.main->started;
     nook_task_unref(run.main);
     close_run(&run);

@@ -153,7 +153,13 @@ struct nook__wait {
      * begins with the first. NULL: it ends the wait. */
     nook_task *(*next)(struct nook__wait *wait, int again);
     int result;
+    const char *kind; /* what is waited for, for reports: static; NULL: not said */
+    void *caller;     /* whom the public function returns to; NULL: not said */
 };
+
+/* In the initialiser of a wait, in the public function itself. */
+#define NOOK__CALLER __builtin_extract_return_addr(__builtin_return_address(0))
+#define NOOK__WAITS(what) .kind = (what), .caller = NOOK__CALLER
 
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
 int nook__park(struct nook__wait *wait);
@@ -212,6 +218,12 @@ struct nook_task {
     struct nook__at_end *ends;
     nook_deadline *deadline;
     int saved_errno;
+    /* For reports. */
+    const nook_site *site; /* where it was spawned */
+    const nook_site *at;   /* where it says that it parks */
+    uint64_t parent, born; /* the task that spawned it: its number */
+    _Atomic uint64_t parks;
+    atomic_uintptr_t stack_low; /* 0: it has none */
 };
 
 /* Hands over the task's reference to its context: nobody can ask for it any more. */
@@ -324,6 +336,8 @@ struct nook__worker {
 };
 
 struct nook__run {
+    struct nook__link known; /* in the list of those that reports tell of */
+    uint64_t number;
     pthread_mutex_t lock;
     int solo;   /* one worker: nobody takes the lock */
     int direct; /* tasks may switch to each other without the worker */
@@ -391,6 +405,14 @@ void nook__mind_fd(struct nook__run *run);
 /* Takes it out of the idle, and wakes it. */
 void nook__rouse(struct nook__worker *worker);
 uint64_t nook__clock(const struct nook__run *run);
+/* Cheaper, and a few milliseconds behind. */
+uint64_t nook__coarse_clock(const struct nook__run *run);
+
+/* --- reports -------------------------------------------------------------- */
+
+/* From here on nook_dump finds the run; until it is forgotten, which the first worker does. */
+void nook__run_known(struct nook__run *run);
+void nook__run_forget(struct nook__run *run);
 
 /* Runs one event on this worker. No lock held. */
 void nook__step(struct nook__worker *worker, struct nook__event *event);

@@ -84,14 +84,12 @@ static void undo(struct nook__wait *wait, nook_task *task)
     unlink_waiter(waiter_of(wait));
 }
 
-static struct waiter new_waiter(nook_waiters *list, void *object,
-                                int (*attempt)(struct waiter *self))
-{
-    return (struct waiter){.wait = {.begin = begin, .undo = undo},
-                           .list = list,
-                           .attempt = attempt,
-                           .object = object};
-}
+/* In the public function itself, for its caller is kept. */
+#define NEW_WAITER(what, in, of, how)                                            \
+    {                                                                            \
+        .wait = {.begin = begin, .undo = undo, NOOK__WAITS(what)}, .list = (in), \
+        .attempt = (how), .object = (of)                                         \
+    }
 
 /* The run of the caller, with its lock held; NULL outside one. */
 static struct nook__run *enter(void *object)
@@ -152,7 +150,7 @@ int nook_lock_acquire(nook_lock *lock)
 {
     if (lock == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&lock->nook__waiters, lock, attempt_lock);
+    struct waiter waiter = NEW_WAITER("a lock", &lock->nook__waiters, lock, attempt_lock);
     return obtain(&waiter);
 }
 
@@ -160,7 +158,7 @@ int nook_lock_try(nook_lock *lock)
 {
     if (lock == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&lock->nook__waiters, lock, attempt_lock);
+    struct waiter waiter = NEW_WAITER("a lock", &lock->nook__waiters, lock, attempt_lock);
     return try(&waiter, NOOK_EBUSY);
 }
 
@@ -237,7 +235,7 @@ int nook_event_wait(nook_event *event)
 {
     if (event == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&event->nook__waiters, event, attempt_event);
+    struct waiter waiter = NEW_WAITER("an event", &event->nook__waiters, event, attempt_event);
     return obtain(&waiter);
 }
 
@@ -275,7 +273,8 @@ int nook_condition_wait(nook_condition *condition)
 {
     if (condition == NULL || condition->lock == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&condition->nook__waiters, condition, NULL);
+    struct waiter waiter =
+        NEW_WAITER("a condition", &condition->nook__waiters, condition, NULL);
     waiter.wait.begin = begin_condition;
     int rc = nook__park(&waiter.wait);
     return waiter.number != 0 ? acquire_again(condition->lock, rc) : rc;
@@ -326,7 +325,8 @@ int nook_semaphore_acquire(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&semaphore->nook__waiters, semaphore, attempt_semaphore);
+    struct waiter waiter =
+        NEW_WAITER("a semaphore", &semaphore->nook__waiters, semaphore, attempt_semaphore);
     return obtain(&waiter);
 }
 
@@ -334,7 +334,8 @@ int nook_semaphore_try(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&semaphore->nook__waiters, semaphore, attempt_semaphore);
+    struct waiter waiter =
+        NEW_WAITER("a semaphore", &semaphore->nook__waiters, semaphore, attempt_semaphore);
     return try(&waiter, NOOK_EBUSY);
 }
 
@@ -402,7 +403,8 @@ int nook_barrier_wait(nook_barrier *barrier, size_t *index)
 {
     if (barrier == NULL || barrier->parties == 0)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&barrier->nook__waiters, barrier, attempt_barrier);
+    struct waiter waiter =
+        NEW_WAITER("a barrier", &barrier->nook__waiters, barrier, attempt_barrier);
     waiter.wait.begin = begin_barrier;
     waiter.wait.undo = undo_barrier;
     int rc = obtain(&waiter);
@@ -553,7 +555,7 @@ int nook_queue_put(nook_queue *queue, void *item)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->putters, queue, attempt_put);
+    struct waiter waiter = NEW_WAITER("room in a queue", &queue->putters, queue, attempt_put);
     waiter.item = item;
     return obtain(&waiter);
 }
@@ -562,7 +564,7 @@ int nook_queue_try_put(nook_queue *queue, void *item)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->putters, queue, attempt_put);
+    struct waiter waiter = NEW_WAITER("room in a queue", &queue->putters, queue, attempt_put);
     waiter.item = item;
     return try(&waiter, NOOK_EAGAIN);
 }
@@ -571,7 +573,8 @@ int nook_queue_get(nook_queue *queue, void **item)
 {
     if (queue == NULL || item == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->getters, queue, attempt_get);
+    struct waiter waiter =
+        NEW_WAITER("an item in a queue", &queue->getters, queue, attempt_get);
     int rc = obtain(&waiter);
     if (rc == 0)
         *item = waiter.item;
@@ -582,7 +585,8 @@ int nook_queue_try_get(nook_queue *queue, void **item)
 {
     if (queue == NULL || item == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->getters, queue, attempt_get);
+    struct waiter waiter =
+        NEW_WAITER("an item in a queue", &queue->getters, queue, attempt_get);
     int rc = try(&waiter, NOOK_EAGAIN);
     if (rc == 0)
         *item = waiter.item;
@@ -633,6 +637,7 @@ int nook_queue_join(nook_queue *queue)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->joiners, queue, attempt_join);
+    struct waiter waiter =
+        NEW_WAITER("the items of a queue", &queue->joiners, queue, attempt_join);
     return obtain(&waiter);
 }

@@ -175,20 +175,19 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
     }
     task->fn = fn;
     task->arg = arg;
+    task->site = options->site;
+    task->parent = nook_task_id(nook_task_current());
+    task->born = nook__coarse_clock(run);
     task->chain = nook_context_ref(task->context);
     enlist(run, task, options, shared);
     *out = task;
     return 0;
 }
 
-int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
-                    const nook_task_options *options)
+static int spawn(nook_task **out, nook_task_fn fn, void *arg, const nook_task_options *options)
 {
-    static const nook_task_options defaults;
     struct nook__worker *worker = nook__here();
     nook_task *task;
-    if (options == NULL)
-        options = &defaults;
     if (worker == NULL)
         return NOOK_ENOTASK;
     if (fn == NULL || options->worker > worker->run->n_workers ||
@@ -204,6 +203,24 @@ int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
     else
         nook_task_unref(task);
     return 0;
+}
+
+int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
+                       const nook_task_options *options)
+{
+    nook_task_options mine = {.site = site};
+    if (options != NULL) {
+        mine = *options;
+        if (mine.site == NULL)
+            mine.site = site;
+    }
+    return spawn(out, fn, arg, &mine);
+}
+
+int(nook_task_spawn)(nook_task **out, nook_task_fn fn, void *arg,
+                     const nook_task_options *options)
+{
+    return nook_task_spawn_at(NULL, out, fn, arg, options);
 }
 
 nook_task *nook_task_ref(nook_task *task)
@@ -253,6 +270,18 @@ const char *nook_task_name(const nook_task *task)
 uint64_t nook_task_id(const nook_task *task)
 {
     return task != NULL ? task->id : 0;
+}
+
+const nook_site *nook_task_site(const nook_task *task)
+{
+    return task != NULL ? task->site : NULL;
+}
+
+void nook_task_at(const nook_site *site)
+{
+    nook_task *task = nook_task_current();
+    if (task != NULL)
+        task->at = site;
 }
 
 int nook_task_at_end(void (*fn)(void *user), void *user)
@@ -357,8 +386,10 @@ static int check_tasks(nook_task *const *tasks, size_t n)
     return 0;
 }
 
-static int await_all(struct gathering *gathering)
+static int await_all(struct gathering *gathering, void *caller)
 {
+    gathering->wait.kind = gathering->n == 1 ? "the end of a task" : "the end of tasks";
+    gathering->wait.caller = caller;
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
     gathering->wait.next = next_gather;
@@ -376,7 +407,7 @@ int nook_task_join(nook_task *task, int *result)
     struct gathering gathering = {.tasks = &task, .joiners = &joiner, .n = 1};
     int rc = check_tasks(&task, 1);
     if (rc == 0)
-        rc = await_all(&gathering);
+        rc = await_all(&gathering, NOOK__CALLER);
     if (rc != 0)
         return rc;
     /* As asyncio's await: cancelled itself only if the inner one gave in. */
@@ -397,7 +428,7 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
         return rc;
     if (n > FEW && (gathering.joiners = calloc(n, sizeof(few[0]))) == NULL)
         return NOOK_ENOMEM;
-    rc = await_all(&gathering);
+    rc = await_all(&gathering, NOOK__CALLER);
     if (gathering.joiners != few)
         free(gathering.joiners);
     if (rc == 0 && gathering.forwarded)

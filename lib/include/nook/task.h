@@ -33,6 +33,20 @@ typedef struct nook_task nook_task;
 /* A task's function. What it returns is the task's result. */
 typedef int (*nook_task_fn)(void *arg);
 
+/* A place in a program, for reports. What it points to is static. */
+typedef struct nook_site {
+    const char *file;
+    const char *function;
+    int line;
+} nook_site;
+
+/* The place where it stands. Not for file scope. */
+#define NOOK_HERE                                                                         \
+    __extension__({                                                                       \
+        static const nook_site nook__site = {__FILE__, __extension__ __func__, __LINE__}; \
+        &nook__site;                                                                      \
+    })
+
 /* --- a run ---------------------------------------------------------------- */
 
 /*
@@ -90,6 +104,7 @@ typedef struct nook_task_options {
     size_t stack_size;     /* 0: the run's */
     unsigned worker;       /* start on this worker, from 1; 0: any */
     int migrate;           /* 0: as the run says; 1: may migrate; -1: stays */
+    const nook_site *site; /* where it was spawned, for reports; NULL: nook_task_spawn knows */
 } nook_task_options;
 
 /*
@@ -107,6 +122,13 @@ typedef struct nook_task_options {
  */
 NOOK_API int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
                              const nook_task_options *options);
+
+/* The same, for a place that the caller names; NULL: none. */
+NOOK_API int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn,
+                                void *arg, const nook_task_options *options);
+
+/* Calls by name say where they stand; the function itself is there as well. */
+#define nook_task_spawn(...) nook_task_spawn_at(NOOK_HERE, __VA_ARGS__)
 
 /* One reference more (returns task) or less. NULL is ignored. Any thread. */
 NOOK_API nook_task *nook_task_ref(nook_task *task);
@@ -137,6 +159,16 @@ NOOK_API NOOK_NODISCARD int nook_task_result(const nook_task *task, int *result)
 
 /* The task that runs here, borrowed; NULL outside one. Never parks. */
 NOOK_API nook_task *nook_task_current(void);
+
+/* Where the task was spawned; NULL: unknown. Lives as long as the code there. */
+NOOK_API const nook_site *nook_task_site(const nook_task *task);
+
+/*
+ * Says where in the program the calling task is about to park, until it says
+ * something else; NULL: nowhere. Reports show it beside what the task waits for.
+ * See NOOK_PARK_SITES in nook/dump.h. No effect outside a task.
+ */
+NOOK_API void nook_task_at(const nook_site *site);
 
 /* The task's name, and its number: from 1, never reused in a process. */
 NOOK_API const char *nook_task_name(const nook_task *task);
