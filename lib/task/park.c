@@ -48,7 +48,7 @@ static __attribute__((noinline)) int *errno_address(void)
 nook_task *nook_task_current(void)
 {
     struct nook__worker *worker = nook__here();
-    return worker != NULL ? worker->current : NULL;
+    return worker != NULL ? nook__current(worker) : NULL;
 }
 
 unsigned nook_worker_index(void)
@@ -79,7 +79,6 @@ static void switch_to(struct nook__worker *worker, nook_task *task, nook_task *n
 NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
                                            nook_task *next)
 {
-    worker->current = next;
     worker->left = task;
     nook__fiber_leave(&task->fiber, &next->fiber, 0);
     nook__switch(&task->sw, &next->sw);
@@ -122,15 +121,17 @@ static void arrive(void)
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
-    if (worker == NULL || worker->current == NULL || worker->current->ending)
+    nook_task *task = worker != NULL ? nook__current(worker) : NULL;
+    if (task == NULL || task->ending)
         return NOOK_ENOTASK;
-    nook_task *task = worker->current, *next = successor(worker);
+    nook_task *next = successor(worker);
     worker->parking = wait;
     atomic_store_explicit(&task->parks,
                           atomic_load_explicit(&task->parks, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     if (next != NULL) {
         task->chain = nook_state_swap(next->chain);
+        nook__turn(worker, next);
         switch_to(worker, task, next);
     } else {
         leave(worker, task, 0);
@@ -207,18 +208,18 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     nook_context *own = nook_state_swap(task->chain);
-    worker->current = task;
+    nook__turn(worker, task);
     if (run->hooks.in != NULL)
         run->hooks.in(task, run->hooks.user);
     if (run->save_errno)
         *errno_address() = task->saved_errno;
     resume(worker, task);
-    task = worker->current;
+    task = nook__current(worker);
     if (run->save_errno)
         task->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
         run->hooks.out(task, run->hooks.user);
-    worker->current = NULL;
+    nook__turn(worker, NULL);
     task->chain = nook_state_swap(own);
     return task;
 }
@@ -298,6 +299,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (task == run->main)
         nook__run_close(run);
     nook__unlock(run);
+    nook__watchdog_pass(run);
     nook_task_unref(task);
 }
 
@@ -331,10 +333,13 @@ static void run_task(struct nook__worker *worker, nook_task *task)
 
 void nook__step(struct nook__worker *worker, struct nook__event *event)
 {
+    nook__turn(worker, NULL);
+    atomic_store_explicit(&worker->busy, 1, memory_order_relaxed);
     if (event->kind == NOOK__TASK)
         run_task(worker, NOOK__CONTAINER(event, nook_task, event));
     else
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
+    atomic_store_explicit(&worker->busy, 0, memory_order_relaxed);
 }
 
 /* --- waking --------------------------------------------------------------- */

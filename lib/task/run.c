@@ -146,6 +146,17 @@ void nook__run_close(struct nook__run *run)
     }
 }
 
+/* Under the lock, given up meanwhile: every other worker sleeps. */
+static void report_deadlock(struct nook__run *run)
+{
+    run->deadlocked = 1;
+    if (run->watch.deadlocked == NULL)
+        return;
+    nook__unlock(run);
+    run->watch.deadlocked(run->watch.user);
+    nook__lock(run);
+}
+
 int nook__settle(struct nook__run *run)
 {
     if (nook__list_empty(&run->tasks) && run->pool.busy == 0) {
@@ -154,7 +165,8 @@ int nook__settle(struct nook__run *run)
     }
     if (run->pool.busy > 0 || run->timers.n > 0 || run->poller.users > 0)
         return 0;
-    run->deadlocked = 1;
+    if (!run->deadlocked)
+        report_deadlock(run);
     nook__run_close(run);
     return 1;
 }
@@ -268,6 +280,8 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     run->stack_size = options->stack_size;
     if (options->hooks != NULL)
         run->hooks = *options->hooks;
+    if (options->watch != NULL)
+        run->watch = *options->watch;
     pthread_mutex_init(&run->lock, NULL);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
@@ -321,7 +335,9 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
     int rc = start_main(run, main, arg, options->name);
     if (rc != 0)
         return rc;
-    rc = start_threads(run);
+    rc = nook__watchdog_start(run);
+    if (rc == 0)
+        rc = start_threads(run);
     if (rc != 0) { /* main will not start; this worker is the only one left */
         run->closing = 1;
         run->finished = 0;
@@ -333,6 +349,7 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
         stop_threads(run, run->real_workers);
         rc = outcome(run, result);
     }
+    nook__watchdog_stop(run);
     return rc;
 }
 
@@ -343,6 +360,9 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options)
     if (options != NULL &&
         (options->workers > WORKERS_MOST || options->stack_size > STACK_MOST ||
          (options->stack_size != 0 && options->stack_size < STACK_LEAST)))
+        return NOOK_EINVAL;
+    if (options != NULL && options->watch != NULL && options->watch->stall_ns != 0 &&
+        options->watch->stalled == NULL)
         return NOOK_EINVAL;
     return nook__here() != NULL ? NOOK_EBUSY : 0;
 }

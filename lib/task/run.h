@@ -20,6 +20,7 @@
 #ifndef NOOK__RUN_H
 #define NOOK__RUN_H
 
+#include <nook/dump.h>
 #include <nook/schedule.h>
 #include <nook/task.h>
 #include <pthread.h>
@@ -319,10 +320,27 @@ struct nook__sizes {
     size_t size;
 };
 
+/*
+ * Looks at the workers' turns. Its lock keeps a task alive that it has found on a
+ * worker: who ends one passes through it.
+ */
+struct nook__watchdog {
+    pthread_mutex_t lock;
+    pthread_cond_t told_to_stop;
+    pthread_t thread;
+    int on, stop;
+    struct nook__watched {
+        uint64_t turn, since;
+        int told;
+    } * workers;
+};
+
 struct nook__worker {
     unsigned index;
     struct nook__run *run;
-    nook_task *current;
+    _Atomic(nook_task *) current;
+    _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
+    atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
     nook_task *left;            /* who parked for the one that runs now, not yet registered */
     struct nook__switch sw;
@@ -367,6 +385,8 @@ struct nook__run {
     uint64_t now;         /* of a schedule */
     unsigned next_worker; /* of a schedule: where the next new task goes */
     unsigned outside;     /* of a schedule: descriptors' callbacks in a row */
+    nook_watch watch;
+    struct nook__watchdog watchdog;
 };
 
 static inline void nook__lock(struct nook__run *run)
@@ -409,6 +429,33 @@ uint64_t nook__clock(const struct nook__run *run);
 uint64_t nook__coarse_clock(const struct nook__run *run);
 
 /* --- reports -------------------------------------------------------------- */
+
+/* Where the run has a limit. NOOK_ENOMEM, NOOK_EAGAIN. */
+int nook__watchdog_start(struct nook__run *run);
+void nook__watchdog_stop(struct nook__run *run);
+
+/* By the worker: turns to a task, or to none. */
+static inline void nook__turn(struct nook__worker *worker, nook_task *task)
+{
+    uint64_t turns = atomic_load_explicit(&worker->turns, memory_order_relaxed);
+    atomic_store_explicit(&worker->current, task, memory_order_release);
+    atomic_store_explicit(&worker->turns, turns + 1, memory_order_relaxed);
+}
+
+/* By the worker. */
+static inline nook_task *nook__current(struct nook__worker *worker)
+{
+    return atomic_load_explicit(&worker->current, memory_order_relaxed);
+}
+
+/* From here on the watchdog does not look at the task, which is nobody's current one. */
+static inline void nook__watchdog_pass(struct nook__run *run)
+{
+    if (!run->watchdog.on)
+        return;
+    pthread_mutex_lock(&run->watchdog.lock);
+    pthread_mutex_unlock(&run->watchdog.lock);
+}
 
 /* From here on nook_dump finds the run; until it is forgotten, which the first worker does. */
 void nook__run_known(struct nook__run *run);

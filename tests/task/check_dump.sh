@@ -78,5 +78,21 @@ has signal '^  task [0-9]* "main": parked, waits for a time in signalled' '"orph
 run silent
 has silent '^nook: run 1: 1 worker, which does not answer: a task has not parked for a second$'
 
+for what in deadlock deadlock3; do
+    run $what
+    [ "$(sed 1q "$work/out")" = "deadlock of this" ] || fail "$what: no first line"
+    has $what '^  task [0-9]* "main": parked, waits for a lock in lock_twice (' \
+        '^    task [0-9]* "waiter": parked, waits for a lock in waiter ('
+    [ "$(grep -c '^nook: ' "$work/out")" -eq 1 ] || fail "$what: not one report"
+done
+
+# Nobody but who kept a worker, and each once.
+for what in stall stall3; do
+    run $what
+    has $what '^keeper on worker [1-3] for 100 ms: stall_once_each:[1-9][0-9]*$' \
+        '^a callback on worker [1-3] for 100 ms: ?:0$'
+    [ "$(wc -l <"$work/out")" -eq 2 ] || fail "$what: not two reports"
+done
+
 echo "$failed failures"
 [ "$failed" -eq 0 ]

@@ -184,6 +184,94 @@ static int silent(void)
     return rc == NOOK_ETIMEDOUT ? 0 : 1;
 }
 
+/* --- a deadlock ------------------------------------------------------------------------ */
+
+static void dump_it(void *user)
+{
+    printf("deadlock of %s\n", (const char *)user);
+    fflush(stdout);
+    nook_dump(STDOUT_FILENO);
+}
+
+static int lock_twice(void *arg)
+{
+    (void)arg;
+    nook_lock_acquire(&door);
+    nook_task_spawn(NULL, waiter, NULL, &(nook_task_options){.name = "waiter"});
+    return nook_lock_acquire(&door) == NOOK_ECANCELED ? 0 : 1;
+}
+
+static int deadlock(unsigned workers)
+{
+    nook_watch watch = {.deadlocked = dump_it, .user = "this"};
+    int result = 1;
+    int rc = nook_run(lock_twice, NULL,
+                      &(nook_run_options){.workers = workers, .watch = &watch}, &result);
+    return rc == NOOK_EDEADLK ? result : 1;
+}
+
+/* --- who does not park -------------------------------------------------------------------- */
+
+static void report_stall(const nook_stall *stall, void *user)
+{
+    printf("%s on worker %u for %s: %s:%d\n", stall->name != NULL ? stall->name : "a callback",
+           stall->worker, stall->ns >= 100 * MS ? "100 ms" : "too little",
+           stall->site != NULL ? stall->site->function : "?",
+           stall->site != NULL ? stall->site->line : 0);
+    fflush(stdout);
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static void until_reported(void *arg)
+{
+    while (atomic_load((atomic_int *)arg) == 0)
+        continue;
+    atomic_store((atomic_int *)arg, 0);
+    usleep(250000); /* not a second time */
+}
+
+static int keep(void *arg)
+{
+    until_reported(arg);
+    return 0;
+}
+
+static int yield_for_long(void *arg)
+{
+    (void)arg;
+    uint64_t end = nook_now() + 300 * MS;
+    while (nook_now() < end)
+        nook_yield();
+    return 0;
+}
+
+static int stall_once_each(void *arg)
+{
+    nook_task *task;
+    nook_handle *handle;
+    nook_task_spawn(&task, yield_for_long, NULL, &(nook_task_options){.name = "polite"});
+    nook_sleep(300 * MS); /* waiting is no stall */
+    nook_task_join(task, NULL);
+    nook_task_unref(task);
+    nook_task_spawn(&task, keep, arg, &(nook_task_options){.name = "keeper"});
+    nook_task_join(task, NULL);
+    nook_task_unref(task);
+    nook_call_soon(&handle, until_reported, arg, NULL);
+    nook_handle_unref(handle);
+    nook_sleep(1);
+    return 0;
+}
+
+static int stall(unsigned workers)
+{
+    atomic_int reports = 0;
+    nook_watch watch = {.stall_ns = 100 * MS, .stalled = report_stall, .user = &reports};
+    int result = 1;
+    int rc = nook_run(stall_once_each, &reports,
+                      &(nook_run_options){.workers = workers, .watch = &watch}, &result);
+    return rc == 0 ? result : 1;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -201,6 +289,14 @@ int main(int argc, char **argv)
         nook_run(signalled, NULL, NULL, &result);
     else if (strcmp(what, "silent") == 0)
         result = silent();
+    else if (strcmp(what, "deadlock") == 0)
+        result = deadlock(1);
+    else if (strcmp(what, "deadlock3") == 0)
+        result = deadlock(3);
+    else if (strcmp(what, "stall") == 0)
+        result = stall(1);
+    else if (strcmp(what, "stall3") == 0)
+        result = stall(3);
     nook_dump_on_signal(0, -1);
     return result == 0 ? 0 : 1;
 }

@@ -129,12 +129,63 @@ static void runs_of_one_worker_dump_each_other(void **state)
     assert_int_equal(results[1], 0);
 }
 
+/* --- options ---------------------------------------------------------------------------- */
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void a_limit_needs_somebody_to_tell(void **state)
+{
+    nook_watch watch = {.stall_ns = 1};
+    nook_run_options options = {.watch = &watch};
+    (void)state;
+    for (enum way way = VIRTUAL; way < WAYS; way++)
+        assert_int_equal(run_by(way, nothing, NULL, &options, NULL), NOOK_EINVAL);
+}
+
+static int wait_for_ever(void *arg)
+{
+    (void)arg;
+    nook_event event = {0};
+    return nook_event_wait(&event);
+}
+
+static void count_deadlocks(void *user)
+{
+    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nook_dump(fd) == 0)
+        ++*(int *)user;
+    close(fd);
+}
+
+static void a_deadlock_is_told_once(void **state)
+{
+    (void)state;
+    for (enum way way = VIRTUAL; way < WAYS; way++) {
+        int deadlocks = 0, result = 0;
+        nook_watch watch = {.deadlocked = count_deadlocks, .user = &deadlocks};
+        nook_run_options options = {.watch = &watch};
+        assert_int_equal(run_by(way, wait_for_ever, NULL, &options, &result), NOOK_EDEADLK);
+        assert_int_equal(result, NOOK_ECANCELED);
+        assert_int_equal(deadlocks, 1);
+        assert_int_equal(run_by(way, nothing, NULL, &options, &result), 0);
+        assert_int_equal(deadlocks, 1);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        task_test(a_dump_says_that_it_could_not_write), task_test(a_dump_of_no_run_is_empty),
-        task_test(printers_are_asked_and_taken_back),   task_test(one_signal_at_a_time),
+        task_test(a_dump_says_that_it_could_not_write),
+        task_test(a_dump_of_no_run_is_empty),
+        task_test(printers_are_asked_and_taken_back),
+        task_test(one_signal_at_a_time),
         task_test(runs_of_one_worker_dump_each_other),
+        task_test(a_limit_needs_somebody_to_tell),
+        task_test(a_deadlock_is_told_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,36 @@ NOOK_API void nook_dump_string(char *out, size_t room, void *value, void *user);
 NOOK_API void nook_dump_number(char *out, size_t room, void *value, void *user);
 NOOK_API void nook_dump_redacted(char *out, size_t room, void *value, void *user);
 
+/* --- what a run reports by itself ------------------------------------------ */
+
+/* A task, or a callback, that keeps a worker. What it points to is good for the call. */
+typedef struct nook_stall {
+    const char *name;      /* of the task; NULL: a callback */
+    uint64_t id;           /* of the task; 0: a callback */
+    const nook_site *site; /* where the task was spawned; NULL: unknown */
+    unsigned worker;
+    uint64_t ns; /* for so long it has run already */
+} nook_stall;
+
+/*
+ * Reports of a run, in its options. The library prints nothing itself.
+ *
+ * stalled: a task has run for `stall_ns` nanoseconds without parking, or a callback
+ * without returning. Called once for each time, after at most a quarter more, on a
+ * thread that does nothing else: it may print, and dump the other runs, and nobody is
+ * preempted. Not in a schedule, whose clock does not go on meanwhile.
+ *
+ * deadlocked: every task is parked, and nothing can wake one. Called once, before
+ * they are cancelled, on the worker that found it, in no task. nook_dump tells there
+ * who waits for what. It may not park.
+ */
+typedef struct nook_watch {
+    uint64_t stall_ns; /* 0: tasks may run for as long as they like */
+    void (*stalled)(const nook_stall *stall, void *user);
+    void (*deadlocked)(void *user);
+    void *user;
+} nook_watch;
+
 /* --- where tasks park ------------------------------------------------------ */
 
 /*

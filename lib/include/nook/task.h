@@ -66,8 +66,10 @@ typedef struct nook_run_options {
     int migrate;       /* 1: tasks may resume on another worker, unless they say otherwise */
     size_t stack_size; /* usable bytes of a task's stack; 0: 64 KiB; at least 16 KiB */
     int save_errno;    /* 1: errno belongs to the task, not to the worker */
-    const nook_task_hooks *hooks; /* copied */
-    const char *name;             /* of the main task; copied; NULL: "main" */
+    const nook_task_hooks *hooks;   /* copied */
+    const char *name;               /* of the main task; copied; NULL: "main" */
+    const struct nook_watch *watch; /* what the run reports, see nook/dump.h; copied; NULL:
+                                       nothing */
 } nook_run_options;
 
 /*
@@ -76,7 +78,8 @@ typedef struct nook_run_options {
  * that task has ended, every other task was cancelled and has ended too, and
  * the workers are gone. *result (may be NULL) gets what main returned.
  * From any thread that is not running a task. options may be NULL.
- * NOOK_EINVAL: main is NULL, or an option is out of range. NOOK_EBUSY: a task is
+ * NOOK_EINVAL: main is NULL, an option is out of range, or a limit has nobody to
+ * tell. NOOK_EBUSY: a task is
  * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
  * NOOK_EDEADLK: every task was parked for good; each of them was cancelled, and
  * *result is what main made of that.
