@@ -18,6 +18,22 @@ static atomic_int stopping;
 static pthread_t thread;
 static struct sigaction previous;
 
+void nook__dump_signal_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&lock);
+    else
+        pthread_mutex_unlock(&lock);
+}
+
+/* The thread has stayed in the parent. */
+void nook__dump_signal_child(void)
+{
+    if (handled != 0)
+        sigaction(handled, &previous, NULL);
+    handled = 0;
+}
+
 static void prepare(void)
 {
     sem_init(&wanted, 0, 0);

@@ -123,7 +123,7 @@ int nook__park(struct nook__wait *wait)
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
     if (task == NULL || task->ending)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     nook_task *next = successor(worker);
     worker->parking = wait;
     atomic_store_explicit(&task->parks,
@@ -178,8 +178,9 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
     nook_task *task = arg;
     nook__fiber_arrive(&task->fiber);
     live(task);
-    nook__here()->parking = NULL;
-    leave(nook__here(), task, 1);
+    struct nook__worker *worker = nook__lost() != NULL ? nook__lost() : nook__here();
+    worker->parking = NULL;
+    leave(worker, task, 1);
 }
 
 /* --- a worker's step ------------------------------------------------------ */
@@ -203,7 +204,7 @@ static int start(nook_task *task)
     return 0;
 }
 
-/* Returns who came back: tasks switch to each other meanwhile. */
+/* Returns who came back: tasks switch to each other meanwhile. NULL in a child. */
 static nook_task *carry(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
@@ -215,6 +216,10 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
         *errno_address() = task->saved_errno;
     resume(worker, task);
     task = nook__current(worker);
+    if (nook__lost() != NULL) {
+        task->chain = nook_state_swap(own);
+        return NULL;
+    }
     if (run->save_errno)
         task->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
@@ -324,6 +329,8 @@ static void run_task(struct nook__worker *worker, nook_task *task)
     }
     worker->parking = NULL;
     task = carry(worker, task);
+    if (task == NULL)
+        return;
     wait = worker->parking;
     if (wait != NULL)
         commit(worker, task, wait);
@@ -433,7 +440,7 @@ int nook_task_migrate(unsigned worker)
     struct move move = {.wait = {.begin = begin_move, .undo = nothing_to_undo},
                         .worker = worker};
     if (task == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (worker == 0 || worker > task->run->n_workers)
         return NOOK_EINVAL;
     if (!task->migrate)

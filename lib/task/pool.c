@@ -59,7 +59,10 @@ static void serve_one(struct nook__run *run)
     pool->queued--;
     pool->idle--;
     pthread_mutex_unlock(&pool->lock);
+    unsigned forks = nook__forks();
     do_job(job);
+    if (forks != nook__forks())
+        pthread_exit(NULL); /* in a child there is nobody to come back to */
     pthread_mutex_lock(&pool->lock);
     pool->idle++; /* before anybody hears of it, or the next job gets another thread */
     pthread_mutex_unlock(&pool->lock);
@@ -158,7 +161,7 @@ int nook_to_thread(nook_task_fn fn, void *arg, int *result)
 {
     nook_context *context;
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL)
         return NOOK_EINVAL;
     int rc = nook_context_inherit(&context);
@@ -172,7 +175,7 @@ int nook_to_thread(nook_task_fn fn, void *arg, int *result)
 int nook_run_in_executor(nook_task_fn fn, void *arg, int *result)
 {
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL)
         return NOOK_EINVAL;
     return run_elsewhere(fn, arg, NULL, result, NOOK__CALLER);

@@ -18,6 +18,14 @@ struct printer {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct printer *printers;
 
+void nook__printer_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&lock);
+    else
+        pthread_mutex_unlock(&lock);
+}
+
 static struct printer **find(const nook_var *var)
 {
     struct printer **at = &printers;

@@ -345,6 +345,8 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
         run->idle = 0;
     }
     work(&run->workers[0]);
+    if (nook__lost() != NULL) /* nobody else is there, and locks may be held for ever */
+        return NOOK_EFORKED;
     if (rc == 0) {
         stop_threads(run, run->real_workers);
         rc = outcome(run, result);
@@ -357,6 +359,8 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options)
 {
     if (main == NULL)
         return NOOK_EINVAL;
+    if (nook__lost() != NULL)
+        return NOOK_EFORKED;
     if (options != NULL &&
         (options->workers > WORKERS_MOST || options->stack_size > STACK_MOST ||
          (options->stack_size != 0 && options->stack_size < STACK_LEAST)))
@@ -377,11 +381,17 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     int rc = open_run(&run, options);
     if (rc != 0)
         return rc;
+    nook__fork_prepare();
     nook__run_known(&run);
     if (schedule == NULL) /* now, so that nobody has to do without it later */
         rc = nook__poller_open(&run.poller);
     if (rc == 0)
         rc = drive(&run, main, arg, options, result);
+    if (rc == NOOK_EFORKED) {
+        nook__lost_set(NULL);
+        *began = 1;
+        return rc;
+    }
     nook__run_forget(&run);
     *began = run.main != NULL && run.main->started;
     nook_task_unref(run.main);
@@ -404,6 +414,7 @@ int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int 
         nook__overflow_thread_leave(&overflow);
         nook__overflow_uninstall();
     }
-    nook__sizes_free(&sizes);
+    if (rc != NOOK_EFORKED) /* another worker may have been at them */
+        nook__sizes_free(&sizes);
     return rc;
 }

@@ -401,6 +401,32 @@ static inline void nook__unlock(struct nook__run *run)
         pthread_mutex_unlock(&run->lock);
 }
 
+/* --- forks ---------------------------------------------------------------- */
+
+/* Before anything else in a run: a child will find the locks of this room free. */
+void nook__fork_prepare(void);
+/* How many forks lie between this process and the one that loaded the library. */
+unsigned nook__forks(void);
+/* In a child, on the only thread, still inside the run that stayed in the parent: its worker.
+ */
+struct nook__worker *nook__lost(void);
+/* In the child: the calling thread is lost from here on, or no longer. */
+void nook__lost_set(struct nook__worker *worker);
+/* NOOK_EFORKED, or NOOK_ENOTASK. */
+static inline int nook__no_task(void)
+{
+    return nook__lost() != NULL ? NOOK_EFORKED : NOOK_ENOTASK;
+}
+
+/* Round a fork: locks, or unlocks, what is global in each module. */
+void nook__task_fork(int before);
+void nook__view_fork(int before);
+void nook__printer_fork(int before);
+void nook__dump_signal_fork(int before);
+/* In the child, with the locks held. */
+void nook__view_child(void);
+void nook__dump_signal_child(void);
+
 /* The worker that runs here; NULL on other threads. Never kept over a switch. */
 struct nook__worker *nook__here(void);
 void nook__here_set(struct nook__worker *worker);

@@ -148,6 +148,14 @@ int nook__stack_owner(const void *address, struct nook__stack *owner)
     return 0;
 }
 
+void nook__stack_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&ranges_lock);
+    else
+        pthread_mutex_unlock(&ranges_lock);
+}
+
 /* --- slabs ---------------------------------------------------------------- */
 
 static size_t page_size(void)

@@ -72,6 +72,9 @@ void nook__stack_put(struct nook__stacks *pool, struct nook__stack *stack);
  */
 int nook__stack_owner(const void *address, struct nook__stack *owner);
 
+/* Round a fork: locks, or unlocks, the table of ranges. */
+void nook__stack_fork(int before);
+
 /* Stacks handed out and not back, in the whole process. Any thread. */
 long nook__stacks_live(void);
 

@@ -113,7 +113,7 @@ static int try(struct waiter *waiter, int busy)
 {
     struct nook__run *run = enter(waiter->object);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int done = waiter->attempt(waiter);
     leave(run, waiter->object);
     return done ? waiter->wait.result : busy;
@@ -124,7 +124,7 @@ static int obtain(struct waiter *waiter)
 {
     enum { MUST_WAIT = 1 };
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = try(waiter, MUST_WAIT);
     return rc == MUST_WAIT ? nook__park(&waiter->wait) : rc;
 }
@@ -168,7 +168,7 @@ int nook_lock_release(nook_lock *lock)
         return NOOK_EINVAL;
     struct nook__run *run = enter(lock);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = lock->nook__locked ? 0 : NOOK_EPERM;
     if (rc == 0)
         release(lock);
@@ -206,7 +206,7 @@ int nook_event_set(nook_event *event)
         return NOOK_EINVAL;
     struct nook__run *run = enter(event);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     event->nook__set = 1;
     while (serve(&event->nook__waiters, 0) != NULL)
         continue;
@@ -220,7 +220,7 @@ int nook_event_clear(nook_event *event)
         return NOOK_EINVAL;
     struct nook__run *run = enter(event);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     event->nook__set = 0;
     leave(run, event);
     return 0;
@@ -296,7 +296,7 @@ int nook_condition_notify(nook_condition *condition, size_t n)
         return NOOK_EINVAL;
     struct nook__run *run = enter(condition);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = condition->lock->nook__locked ? 0 : NOOK_EPERM;
     while (rc == 0 && n-- > 0 && serve(&condition->nook__waiters, 0) != NULL)
         continue;
@@ -345,7 +345,7 @@ int nook_semaphore_release(nook_semaphore *semaphore)
         return NOOK_EINVAL;
     struct nook__run *run = enter(semaphore);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int full = semaphore->bound != 0 && semaphore->value >= semaphore->bound;
     if (!full && serve(&semaphore->nook__waiters, 0) == NULL)
         semaphore->value++;
@@ -419,7 +419,7 @@ static int end_barrier(nook_barrier *barrier, int broken)
         return NOOK_EINVAL;
     struct nook__run *run = enter(barrier);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     barrier->nook__broken = broken;
     open_barrier(barrier, NOOK_EBROKEN);
     leave(run, barrier);
@@ -599,7 +599,7 @@ int nook_queue_close(nook_queue *queue)
         return NOOK_EINVAL;
     struct nook__run *run = enter(queue);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     queue->closed = 1;
     while (serve(&queue->putters, NOOK_ECLOSED) != NULL ||
            serve(&queue->getters, NOOK_ECLOSED) != NULL)
@@ -619,7 +619,7 @@ int nook_queue_task_done(nook_queue *queue)
         return NOOK_EINVAL;
     struct nook__run *run = enter(queue);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = queue->unfinished > 0 ? 0 : NOOK_ERANGE;
     if (rc == 0 && --queue->unfinished == 0)
         while (serve(&queue->joiners, 0) != NULL)

@@ -31,6 +31,14 @@ nook_context *nook__task_take_context(nook_task *task)
     return context;
 }
 
+void nook__task_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&context_lock);
+    else
+        pthread_mutex_unlock(&context_lock);
+}
+
 /* A task turns out to share its context: it stays, and where it has not started, here. */
 static void settle_down(struct nook__run *run, nook_task *task, unsigned fallback)
 {
@@ -189,7 +197,7 @@ static int spawn(nook_task **out, nook_task_fn fn, void *arg, const nook_task_op
     struct nook__worker *worker = nook__here();
     nook_task *task;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL || options->worker > worker->run->n_workers ||
         (unsigned)options->start > NOOK_START_SHARE)
         return NOOK_EINVAL;
@@ -257,7 +265,7 @@ int nook_task_result(const nook_task *task, int *result)
     if (task == NULL || result == NULL)
         return NOOK_EINVAL;
     if (!nook_task_done(task))
-        return NOOK_EAGAIN;
+        return nook__lost() != NULL ? NOOK_EFORKED : NOOK_EAGAIN;
     *result = task->result;
     return 0;
 }
@@ -288,7 +296,7 @@ int nook_task_at_end(void (*fn)(void *user), void *user)
 {
     nook_task *task = nook_task_current();
     if (task == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL)
         return NOOK_EINVAL;
     struct nook__at_end *end = malloc(sizeof(*end));
@@ -374,7 +382,7 @@ static int check_tasks(nook_task *const *tasks, size_t n)
 {
     nook_task *self = nook_task_current();
     if (self == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (tasks == NULL && n != 0)
         return NOOK_EINVAL;
     for (size_t i = 0; i < n; i++) {

@@ -39,6 +39,19 @@ void nook__run_forget(struct nook__run *run)
     nook__receive(&run->workers[0]);
 }
 
+void nook__view_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&known_lock);
+    else
+        pthread_mutex_unlock(&known_lock);
+}
+
+void nook__view_child(void)
+{
+    nook__list_init(&known);
+}
+
 /* --- one task --------------------------------------------------------------- */
 
 /* From the lowest page that is in memory up. */

@@ -45,7 +45,9 @@ NOOK_BEGIN_DECLS
     X(NOOK_ESCHEDULE, -4111, "the schedule string does not fit this program")         \
     X(NOOK_EEND, -4112, "there are no more entries")                                  \
     X(NOOK_ECLOSED, -4113, "the queue is closed")                                     \
-    X(NOOK_EBROKEN, -4114, "the barrier is broken")
+    X(NOOK_EBROKEN, -4114, "the barrier is broken")                                   \
+    X(NOOK_EFORKED, -4115,                                                            \
+      "the process was forked inside a run, which has stayed in the parent")
 
 enum nook_error {
 #define NOOK_ERROR_ENUM(name, value, sentence) name = (value),

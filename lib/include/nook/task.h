@@ -15,6 +15,15 @@
  * NOOK_ECANCELED where the task was cancelled meanwhile. Called outside a task,
  * such a function answers NOOK_ENOTASK. Times are nanoseconds on the run's
  * clock: CLOCK_MONOTONIC, or the virtual clock of a schedule.
+ *
+ * Fork. A run stays in the parent, undisturbed. In a child that a task or a callback
+ * made, every function here that needs a task answers NOOK_EFORKED, where it would
+ * say NOOK_ENOTASK elsewhere, and nook_run does; the context functions and thread-
+ * locals go on. Such a child calls exec or _exit. If it returns from the task instead,
+ * nook_run answers NOOK_EFORKED in it, and new runs may begin; what the tasks of the
+ * old one held is lost. On another worker than the first there is no nook_run to
+ * return to: its only thread, and with it the process, ends with status 0. A child of
+ * a thread that runs no task may begin runs of its own.
  */
 #ifndef NOOK_TASK_H
 #define NOOK_TASK_H
