@@ -34,6 +34,7 @@ static void before(void)
     nook__view_fork(1);
     nook__task_fork(1);
     nook__printer_fork(1);
+    nook__census_fork(1);
     nook__overflow_fork(1);
     nook__stack_fork(1);
 }
@@ -42,6 +43,7 @@ static void after(void)
 {
     nook__stack_fork(0);
     nook__overflow_fork(0);
+    nook__census_fork(0);
     nook__printer_fork(0);
     nook__task_fork(0);
     nook__view_fork(0);

@@ -190,6 +190,8 @@ static int start(nook_task *task)
     int rc = nook__stack_get(task->stacks, &task->stack);
     if (rc != 0)
         return rc;
+    if (task->run->watch.measure_stacks)
+        nook__stack_clear(&task->stack);
     char *top = nook__stack_top(&task->stack);
     nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
     nook__fiber_name(&task->fiber, task->name);
@@ -286,6 +288,8 @@ static void finish(struct nook__worker *worker, nook_task *task)
         nook__fiber_free(&task->fiber);
         nook__switch_discard(&task->sw);
         atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
+        if (run->watch.measure_stacks)
+            nook__census_add(task, nook__stack_depth(&task->stack));
         nook__stack_put(task->stacks, &task->stack);
     }
     if (task->chain == context)

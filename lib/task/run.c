@@ -10,6 +10,7 @@
 #include "run.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
@@ -214,10 +215,45 @@ void nook__sizes_free(struct nook__sizes **sizes)
 
 /* --- workers -------------------------------------------------------------- */
 
+/* In a signal handler: no snprintf. Cuts what is too long. */
+static void add(char *text, size_t room, const char *words)
+{
+    size_t used = strlen(text);
+    while (*words != '\0' && used + 1 < room)
+        text[used++] = *words++;
+    text[used] = '\0';
+}
+
+static void add_line(char *text, size_t room, int line)
+{
+    char digits[12] = {0};
+    size_t at = sizeof digits - 1;
+    for (; line > 0; line /= 10)
+        digits[--at] = (char)('0' + line % 10);
+    add(text, room, digits + at);
+}
+
 static const char *describe(void)
 {
     nook_task *task = nook_task_current();
-    return task != NULL ? task->name : NULL;
+    if (task == NULL)
+        return NULL;
+    char *text = nook__here()->described;
+    size_t room = sizeof nook__here()->described;
+    text[0] = '\0';
+    add(text, room, "task \"");
+    add(text, room, task->name);
+    add(text, room, "\"");
+    if (task->site != NULL) {
+        add(text, room, ", spawned in ");
+        add(text, room, task->site->function);
+        add(text, room, " (");
+        add(text, room, task->site->file);
+        add(text, room, ":");
+        add_line(text, room, task->site->line);
+        add(text, room, ")");
+    }
+    return text;
 }
 
 static void work(struct nook__worker *worker)

@@ -351,6 +351,7 @@ struct nook__worker {
     struct nook__inbox inbox;
     pthread_t thread;
     struct nook__overflow_thread overflow;
+    char described[256]; /* who overflowed */
 };
 
 struct nook__run {
@@ -423,6 +424,7 @@ void nook__task_fork(int before);
 void nook__view_fork(int before);
 void nook__printer_fork(int before);
 void nook__dump_signal_fork(int before);
+void nook__census_fork(int before);
 /* In the child, with the locks held. */
 void nook__view_child(void);
 void nook__dump_signal_child(void);
@@ -455,6 +457,9 @@ uint64_t nook__clock(const struct nook__run *run);
 uint64_t nook__coarse_clock(const struct nook__run *run);
 
 /* --- reports -------------------------------------------------------------- */
+
+/* A task has used so much of its stack. */
+void nook__census_add(const nook_task *task, size_t depth);
 
 /* Where the run has a limit. NOOK_ENOMEM, NOOK_EAGAIN. */
 int nook__watchdog_start(struct nook__run *run);

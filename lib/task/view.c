@@ -15,9 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 static pthread_mutex_t known_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct nook__link known = {&known, &known};
@@ -54,23 +52,6 @@ void nook__view_child(void)
 
 /* --- one task --------------------------------------------------------------- */
 
-/* From the lowest page that is in memory up. */
-static size_t touched(uintptr_t low, size_t size)
-{
-    enum { AT_ONCE = 64 };
-    unsigned char resident[AT_ONCE];
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = size / page;
-    for (size_t i = 0; low != 0 && i < pages; i += AT_ONCE) {
-        size_t n = pages - i < AT_ONCE ? pages - i : AT_ONCE;
-        if (mincore((void *)(low + i * page), n * page, resident) != 0)
-            return 0;
-        for (size_t j = 0; j < n; j++)
-            if (resident[j] & 1)
-                return size - (i + j) * page;
-    }
-    return 0;
-}
-
 static enum nook__state state_of(nook_task *task)
 {
     if (task == nook_task_current())
@@ -103,8 +84,9 @@ static void see(struct nook__seen *seen, nook_task *task)
         .context = context_of(task, state),
     };
     memcpy(seen->name, task->name, sizeof seen->name);
-    seen->touched =
-        touched(atomic_load_explicit(&task->stack_low, memory_order_acquire), seen->stack_size);
+    uintptr_t low = atomic_load_explicit(&task->stack_low, memory_order_acquire);
+    if (low != 0)
+        seen->touched = nook__stack_touched((char *)low, seen->stack_size);
     if (state == NOOK__PARKED) {
         seen->kind = task->wait->kind;
         seen->caller = task->wait->caller;

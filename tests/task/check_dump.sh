@@ -94,5 +94,18 @@ for what in stall stall3; do
     [ "$(wc -l <"$work/out")" -eq 2 ] || fail "$what: not two reports"
 done
 
+# Name, site, tasks, KiB. The deepest used 28 KiB in frames of a bit more than 1 KiB.
+for what in census census3; do
+    run $what
+    awk '$1 == "main" && $2 == "?:0" && $3 == 1 { main = 1 }
+         $2 ~ /^use_stacks:/ && $3 == 4 && $4 >= 28 && $4 <= 46 { deep = 1 }
+         $2 ~ /^use_stacks:/ && $3 == 4 && $4 <= 8 { flat = 1 }
+         END { exit !(main && deep && flat && NR == 3) }' "$work/out" || fail "$what: wrong use"
+done
+
+(ulimit -c 0; "$program" overflow >"$work/out" 2>&1)
+[ $? -gt 128 ] || fail "overflow: no signal"
+has overflow 'nook: stack overflow in task "deep", spawned in overflow (.*dump_program.c:[0-9]*): its stack has 65536 bytes, and it reached [0-9]* below. Raise stack_size in the options of the task or of the run.$'
+
 echo "$failed failures"
 [ "$failed" -eq 0 ]

@@ -272,6 +272,62 @@ static int stall(unsigned workers)
     return rc == 0 ? result : 1;
 }
 
+/* --- stacks ---------------------------------------------------------------------------------
+ */
+
+__attribute__((noinline)) static int use(volatile int bytes)
+{
+    volatile char frame[1024];
+    memset((char *)frame, 1, sizeof frame);
+    return bytes > 0 ? use(bytes - 1024) + frame[1] : 0;
+}
+
+static int use_stack(void *arg)
+{
+    return use((int)(intptr_t)arg) < 0;
+}
+
+static int overflow(void *arg)
+{
+    return nook_task_spawn(NULL, use_stack, (void *)10000000,
+                           &(nook_task_options){.name = "deep", .stack_size = 65536}) ||
+           nook_sleep(1000 * MS) + (arg != NULL);
+}
+
+static int use_stacks(void *arg)
+{
+    (void)arg;
+    for (intptr_t kib = 4; kib <= 40; kib += 12) { /* the deepest is not the last */
+        nook_task *deep, *flat;
+        nook_task_spawn(&deep, use_stack, (void *)(kib == 40 ? 4096 : kib * 1024), NULL);
+        nook_task_spawn(&flat, use_stack, (void *)0, NULL);
+        nook_task_join(deep, NULL);
+        nook_task_join(flat, NULL);
+        nook_task_unref(deep);
+        nook_task_unref(flat);
+    }
+    return 0;
+}
+
+static void print_use(const nook_stack_use *stack, void *user)
+{
+    (void)user;
+    printf("%s %s:%d %ju %zu\n", stack->name, stack->site != NULL ? stack->site->function : "?",
+           stack->site != NULL ? stack->site->line : 0, (uintmax_t)stack->tasks,
+           stack->deepest / 1024);
+}
+
+static int census(unsigned workers)
+{
+    nook_watch watch = {.measure_stacks = 1};
+    int result = 1;
+    nook_run(use_stacks, NULL, &(nook_run_options){.workers = workers, .watch = &watch},
+             &result);
+    nook_stack_census(print_use, NULL);
+    nook_stack_census_reset();
+    return result;
+}
+
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
@@ -297,6 +353,12 @@ int main(int argc, char **argv)
         result = stall(1);
     else if (strcmp(what, "stall3") == 0)
         result = stall(3);
+    else if (strcmp(what, "census") == 0)
+        result = census(1);
+    else if (strcmp(what, "census3") == 0)
+        result = census(3);
+    else if (strcmp(what, "overflow") == 0)
+        nook_run(overflow, NULL, NULL, &result);
     nook_dump_on_signal(0, -1);
     return result == 0 ? 0 : 1;
 }

@@ -85,7 +85,26 @@ typedef struct nook_watch {
     void (*stalled)(const nook_stall *stall, void *user);
     void (*deadlocked)(void *user);
     void *user;
+    int measure_stacks; /* 1: nook_stack_census hears of each task that ends; each start
+                           gives a stack's memory back first */
 } nook_watch;
+
+/* The tasks of one spawn site that have ended, in runs that measured them. */
+typedef struct nook_stack_use {
+    const nook_site *site; /* NULL: unknown; then all of one name are together */
+    const char *name;      /* of the first of them */
+    size_t stack_size;     /* those of another size are counted apart */
+    size_t deepest;        /* bytes: down to the lowest that is not zero */
+    uint64_t tasks;
+} nook_stack_use;
+
+/*
+ * How deep stacks were used, since the last reset: fn for each, with no lock held.
+ * 255 sites are told apart; what comes later is together in one, named "others".
+ * Any thread. Does not park. NOOK_EINVAL: fn is NULL.
+ */
+NOOK_API int nook_stack_census(void (*fn)(const nook_stack_use *use, void *user), void *user);
+NOOK_API void nook_stack_census_reset(void);
 
 /* --- where tasks park ------------------------------------------------------ */
 
