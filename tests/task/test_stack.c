@@ -78,27 +78,33 @@ static int large_mappings(void)
     return n;
 }
 
-/* Pages of another mode lie between, so that slabs do not merge. */
+/* Below each new slab lies a page of another mode, so that slabs do not merge. */
 static void many_stacks_take_few_mappings(void **state)
 {
-    enum { MANY = 20000, APART = 500, FEW = 16 };
+    enum { MANY = 20000, FEW = 16, PAGE = 4096 };
     struct nook__stacks *pool = *state;
     static struct nook__stack stacks[MANY];
-    void *fences[MANY / APART];
-    int before = large_mappings(), got = 0;
+    void *fences[MANY];
+    int before = large_mappings(), got = 0, fenced = 0;
+    char *lowest = (char *)UINTPTR_MAX;
     if (nook__on_valgrind())
         skip(); /* it walks the list of all stacks that it knows: too slow */
-    for (int i = 0; i < MANY; i++) {
-        if (i % APART == 0)
-            fences[i / APART] = mmap(NULL, 1, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        got += nook__stack_get(pool, &stacks[i]) == 0;
+    for (int i = 0; i < MANY && nook__stack_get(pool, &stacks[i]) == 0; i++, got++) {
+        if (stacks[i].low >= lowest)
+            continue;
+        lowest = stacks[i].low;
+        void *below = lowest - stacks[i].size - PAGE; /* a guard of this size is as large */
+        void *fence = mmap(below, PAGE, PROT_READ,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (fence != MAP_FAILED)
+            fences[fenced++] = fence;
     }
     int after = large_mappings();
-    for (int i = 0; i < MANY; i++)
-        if (stacks[i].low != NULL)
-            nook__stack_put(pool, &stacks[i]);
-    for (int i = 0; i < MANY / APART; i++)
-        munmap(fences[i], 1);
+    for (int i = 0; i < got; i++)
+        nook__stack_put(pool, &stacks[i]);
+    for (int i = 0; i < fenced; i++)
+        munmap(fences[i], PAGE);
+    assert_in_range(fenced, 2, FEW);
     assert_int_equal(got, MANY);
     assert_in_range(after - before, 1, FEW);
 }
