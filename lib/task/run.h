@@ -491,6 +491,7 @@ static inline void nook__watchdog_pass(struct nook__run *run)
 /* From here on nook_dump finds the run; until it is forgotten, which the first worker does. */
 void nook__run_known(struct nook__run *run);
 void nook__run_forget(struct nook__run *run);
+extern struct nook__link nook__runs; /* those that are known */
 
 /* Runs one event on this worker. No lock held. */
 void nook__step(struct nook__worker *worker, struct nook__event *event);

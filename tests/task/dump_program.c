@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -91,6 +92,13 @@ static int tree(void *arg)
     (void)arg;
     populate();
     return nook_dump(STDOUT_FILENO);
+}
+
+static int die(void *arg)
+{
+    (void)arg;
+    populate();
+    abort();
 }
 
 /* --- from another thread, while tasks run --------------------------------------- */
@@ -335,6 +343,8 @@ int main(int argc, char **argv)
     printers();
     if (strcmp(what, "tree") == 0)
         nook_run(tree, NULL, NULL, &result);
+    else if (strcmp(what, "abort") == 0)
+        nook_run(die, NULL, NULL, &result);
     else if (strcmp(what, "tree3") == 0)
         nook_run(tree, NULL, &(nook_run_options){.workers = 3}, &result);
     else if (strcmp(what, "thread") == 0)
