@@ -156,7 +156,7 @@ enum { TURNS = 16 };
 static int take_turn(nook_task *task)
 {
     if (task == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (task->turns++ < TURNS)
         return 0;
     task->turns = 0;

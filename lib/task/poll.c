@@ -281,7 +281,9 @@ static void undo_fd(struct nook__wait *wait, nook_task *task)
 int nook_wait_fd(int fd, unsigned events, unsigned *ready)
 {
     struct fd_wait wait = {
-        .wait = {.begin = begin_fd, .undo = undo_fd}, .fd = fd, .events = events};
+        .wait = {.begin = begin_fd, .undo = undo_fd, NOOK__WAITS("a descriptor")},
+        .fd = fd,
+        .events = events};
     if (events == 0 || (events & ~(NOOK_READABLE | NOOK_WRITABLE)) != 0)
         return NOOK_EINVAL;
     int rc = nook__park(&wait.wait);

@@ -42,7 +42,7 @@ int nook_signal_wait(const sigset_t *set, int *signo)
     struct signalfd_siginfo info;
     size_t got;
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (set == NULL)
         return NOOK_EINVAL;
     int fd = open_signals(set);

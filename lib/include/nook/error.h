@@ -46,7 +46,9 @@ NOOK_BEGIN_DECLS
     X(NOOK_EEND, -4112, "there is no more: the end was reached")                      \
     X(NOOK_ECLOSED, -4113, "the queue, the group or the run is closed")               \
     X(NOOK_EBROKEN, -4114, "the barrier is broken")                                   \
-    X(NOOK_ESCOPE, -4115, "a scope was left open")
+    X(NOOK_ESCOPE, -4115, "a scope was left open")                                    \
+    X(NOOK_EFORKED, -4116,                                                            \
+      "the process was forked inside a run, which has stayed in the parent")
 
 enum nook_error {
 #define NOOK_ERROR_ENUM(name, value, sentence) name = (value),

@@ -4,6 +4,7 @@
 #define NOOK_NOOK_H
 
 #include <nook/context.h>
+#include <nook/dump.h>
 #include <nook/error.h>
 #include <nook/export.h>
 #include <nook/group.h>
