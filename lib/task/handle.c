@@ -16,18 +16,21 @@
 
 atomic_long nook__handles_alive;
 
-void nook_handle_unref(nook_handle *handle)
+/* Gives up n references at once. */
+static void give_up(nook_handle *handle, unsigned n)
 {
-    if (handle == NULL)
-        return;
     nook__hand_over(handle);
-    if (atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&handle->refs, n, memory_order_acq_rel) != n)
         return;
     nook__take_over(handle);
-#ifndef __clang_analyzer__ /* which takes each of two holders for the last one */
     free(handle);
-#endif
     atomic_fetch_sub_explicit(&nook__handles_alive, 1, memory_order_relaxed);
+}
+
+void nook_handle_unref(nook_handle *handle)
+{
+    if (handle != NULL)
+        give_up(handle, 1);
 }
 
 static void later(struct nook__run *run, struct nook__timer *timer)
@@ -108,14 +111,13 @@ static struct debris end(nook_handle *handle)
 static void sweep(nook_handle *handle, struct debris debris)
 {
     nook_context_unref(debris.context);
-    while (debris.refs-- > 0)
-        nook_handle_unref(handle);
+    if (debris.refs != 0)
+        give_up(handle, debris.refs);
 }
 
 int nook_handle_cancel(nook_handle *handle)
 {
     struct nook__worker *worker = nook__here();
-    struct debris debris = {NULL, 0};
     if (handle == NULL)
         return NOOK_EINVAL;
     struct nook__run *run = atomic_load(&handle->run);
@@ -126,7 +128,7 @@ int nook_handle_cancel(nook_handle *handle)
     if (worker->run != run)
         return NOOK_EINVAL;
     nook__lock(run);
-    debris = end(handle); /* nothing, if it is over by now */
+    struct debris debris = end(handle); /* nothing, if it is over by now */
     nook__unlock(run);
     sweep(handle, debris);
     return 0;
@@ -136,7 +138,7 @@ void nook__handles_drop(struct nook__run *run)
 {
     nook__lock(run);
     while (!nook__list_empty(&run->handles)) {
-        nook_handle *handle = NOOK__CONTAINER(run->handles.next, nook_handle, all);
+        nook_handle *handle = NOOK__CONTAINER(nook__list_pop(&run->handles), nook_handle, all);
         struct debris debris = end(handle);
         nook__unlock(run);
         sweep(handle, debris);
@@ -158,8 +160,8 @@ void nook__handle_ready(nook_handle *handle)
 void nook__handles_done(nook_task *task)
 {
     while (!nook__list_empty(&task->on_done)) {
-        nook_handle *handle = NOOK__CONTAINER(task->on_done.next, nook_handle, on_done);
-        nook__list_remove(&handle->on_done);
+        nook_handle *handle =
+            NOOK__CONTAINER(nook__list_pop(&task->on_done), nook_handle, on_done);
         nook__handle_ready(handle);
     }
 }
@@ -169,8 +171,7 @@ void nook__queue_drop(struct nook__worker *worker)
     nook__receive(worker);
     while (!nook__list_empty(&worker->queue)) {
         struct nook__event *event =
-            NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
-        nook__list_remove(&event->link);
+            NOOK__CONTAINER(nook__list_pop(&worker->queue), struct nook__event, link);
         if (event->kind == NOOK__CALLBACK)
             nook_handle_unref(NOOK__CONTAINER(event, nook_handle, event));
     }
@@ -211,8 +212,8 @@ void nook__handle_run(nook_handle *handle)
         nook__poller_unmute(run, handle);
     nook__unlock(run);
     nook_context_unref(context);
+    debris.refs++; /* the queue's */
     sweep(handle, debris);
-    nook_handle_unref(handle); /* the queue's */
 }
 
 /* --- making --------------------------------------------------------------- */
@@ -278,11 +279,11 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
     if (rc != 0)
         debris = end(handle);
     nook__unlock(run);
-    sweep(handle, debris);
     if (rc == 0 && out != NULL)
         *out = handle;
     else
-        nook_handle_unref(handle);
+        debris.refs++; /* the caller's */
+    sweep(handle, debris);
     return rc;
 }
 
