@@ -63,9 +63,11 @@ NOOK_API int nook_lock_locked(const nook_lock *lock);
  * every way out of it (not longjmp) releases.
  */
 #define NOOK_LOCKED(lock) NOOK__LOCKED(lock, NOOK__SYNC_NAME(nook__locked_, __LINE__))
+/* NOLINTBEGIN(bugprone-macro-parentheses): held is a name that is declared here */
 #define NOOK__LOCKED(lock, held)                                                             \
     for (nook_lock * held __attribute__((cleanup(nook_lock_leave))) = nook_lock_enter(lock); \
          held != NULL; nook_lock_leave(&held))
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define NOOK__SYNC_NAME(a, b) NOOK__SYNC_NAME2(a, b)
 #define NOOK__SYNC_NAME2(a, b) a##b
 
