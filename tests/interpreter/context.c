@@ -56,7 +56,8 @@ static void context_dealloc(PyObject *object)
 {
     context_object *self = (context_object *)object;
     PyObject_GC_UnTrack(object);
-    Py_TRASHCAN_BEGIN(object, context_dealloc) if (self->weak != NULL)
+    Py_TRASHCAN_BEGIN(object, context_dealloc)
+    if (self->weak != NULL)
         PyObject_ClearWeakRefs(object);
     nook_context_set_user(self->context, NULL); /* nook may hold the context on */
     nook_context_unref(self->context);

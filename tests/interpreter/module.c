@@ -38,8 +38,11 @@ static PyObject *close_interpreter(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
     atomic_store(&closer, PyThread_get_thread_ident());
-    Py_BEGIN_ALLOW_THREADS while (atomic_load(&entering) != 0) sched_yield();
-    Py_END_ALLOW_THREADS nook_thread_detach();
+    Py_BEGIN_ALLOW_THREADS
+    while (atomic_load(&entering) != 0)
+        sched_yield();
+    Py_END_ALLOW_THREADS
+    nook_thread_detach();
     Py_RETURN_NONE;
 }
 
@@ -134,11 +137,13 @@ static PyObject *native_thread(PyObject *module, PyObject *callable)
     pthread_t thread;
     int rc;
     (void)module;
-    Py_BEGIN_ALLOW_THREADS rc = pthread_create(&thread, NULL, native_main, callable);
+    Py_BEGIN_ALLOW_THREADS
+    rc = pthread_create(&thread, NULL, native_main, callable);
     if (rc == 0)
         pthread_join(thread, NULL);
-    Py_END_ALLOW_THREADS if (rc != 0) return PyErr_Format(PyExc_RuntimeError,
-                                                          "no thread: error %d", rc);
+    Py_END_ALLOW_THREADS
+    if (rc != 0)
+        return PyErr_Format(PyExc_RuntimeError, "no thread: error %d", rc);
     Py_RETURN_NONE;
 }
 
@@ -200,8 +205,10 @@ static PyObject *unwatch(PyObject *module, PyObject *number)
     int rc, id = watcher_ids[place];
     PyObject *callable = watching[place];
     watching[place] = NULL;
-    Py_BEGIN_ALLOW_THREADS rc = nook_watcher_remove(id);
-    Py_END_ALLOW_THREADS Py_DECREF(callable);
+    Py_BEGIN_ALLOW_THREADS
+    rc = nook_watcher_remove(id);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(callable);
     if (rc < 0)
         return raise_code(rc);
     Py_RETURN_NONE;

@@ -59,7 +59,7 @@ int gil_take(PyGILState_STATE *gil);
 token_object *token_new(variable_object *var);
 
 /* ContextVar.reset(token), and the end of `with token:`. */
-PyObject *variable_reset(PyObject *self, PyObject *token);
+PyObject *variable_reset(PyObject *object, PyObject *token);
 
 /* A wrapper that takes over the reference; NULL: raised, and the reference given back. */
 PyObject *context_wrap(nook_context *context);

@@ -47,7 +47,8 @@ static int token_clear(PyObject *object)
 static void token_dealloc(PyObject *object)
 {
     PyObject_GC_UnTrack(object);
-    Py_TRASHCAN_BEGIN(object, token_dealloc) token_clear(object);
+    Py_TRASHCAN_BEGIN(object, token_dealloc)
+    token_clear(object);
     PyObject_GC_Del(object);
     Py_TRASHCAN_END
 }
