@@ -71,7 +71,7 @@ static int many_hold(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[5];
-    nook_task *tasks[5];
+    nook_task *tasks[5] = {NULL};
     for (int i = 0; i < 5; i++)
         workers[i] = (struct worker){.bench = bench};
     int rc = join_all(tasks, 5, spawn_all(tasks, 5, hold_and_yield, workers, sizeof *workers));
@@ -107,7 +107,7 @@ static int cancel_the_second(void *arg)
     struct bench *bench = arg;
     struct worker workers[] = {
         {bench, "a", 0, 0, NULL}, {bench, "b", 0, 0, NULL}, {bench, "c", 0, 0, NULL}};
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = nook_lock_acquire(&bench->lock);
     if (rc == 0)
         rc = spawn_all(tasks, 3, acquire_and_note, workers, sizeof *workers);
@@ -137,7 +137,7 @@ static int cancel_after_hand_over(void *arg)
 {
     struct bench *bench = arg;
     struct worker worker = {bench, "got it", 0, 0, NULL};
-    nook_task *task;
+    nook_task *task = NULL;
     int rc = nook_lock_acquire(&bench->lock);
     if (rc == 0)
         rc = spawn_all(&task, 1, acquire_and_note, &worker, sizeof worker);
@@ -205,7 +205,7 @@ static int set_and_clear(void *arg)
     struct bench *bench = arg;
     struct worker workers[] = {
         {bench, "a", 0, 0, NULL}, {bench, "b", 0, 0, NULL}, {bench, "c", 0, 0, NULL}};
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = spawn_all(tasks, 3, wait_and_note, workers, sizeof *workers);
     if (rc == 0)
         rc = nook_task_cancel(tasks[0]);
@@ -245,6 +245,7 @@ static int consume(void *arg)
     int rc = nook_lock_acquire(&bench->lock);
     if (rc != 0)
         return rc;
+    bench->inside++;
     worker->rc = nook_condition_wait_for(&bench->condition, is_ready, bench);
     worker->number = nook_lock_locked(&bench->lock) != 0;
     if (worker->rc == 0)
@@ -252,16 +253,32 @@ static int consume(void *arg)
     return nook_lock_release(&bench->lock);
 }
 
+/* Until n have come in: they wait, for they keep the lock until then. */
+static int await_consumers(struct bench *bench, int n)
+{
+    int rc, here;
+    do {
+        if ((rc = nook_lock_acquire(&bench->lock)) != 0)
+            return rc;
+        here = bench->inside;
+        if ((rc = nook_lock_release(&bench->lock)) == 0)
+            rc = nook_yield();
+    } while (rc == 0 && here < n);
+    return rc;
+}
+
 static int produce(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[4];
-    nook_task *tasks[4];
+    nook_task *tasks[4] = {NULL};
     bench->condition.lock = &bench->lock;
     for (int i = 0; i < 4; i++)
         workers[i] = (struct worker){.bench = bench, .rc = 1};
     int rc = spawn_all(tasks, 4, consume, workers, sizeof *workers);
     if (rc == 0)
+        rc = await_consumers(bench, 4);
+    if (rc == 0) /* before it waits it could take what is ready */
         rc = nook_task_cancel(tasks[3]);
     for (int i = 0; rc == 0 && i < 3; i++) {
         rc = nook_lock_acquire(&bench->lock);
@@ -296,7 +313,7 @@ static int cancel_on_the_way_back(void *arg)
 {
     struct bench *bench = arg;
     struct worker worker = {.bench = bench, .rc = 1};
-    nook_task *task;
+    nook_task *task = NULL;
     bench->condition.lock = &bench->lock;
     int rc = spawn_all(&task, 1, consume, &worker, sizeof worker);
     if (rc == 0)
@@ -356,7 +373,7 @@ static int many_pass(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[7];
-    nook_task *tasks[7];
+    nook_task *tasks[7] = {NULL};
     for (int i = 0; i < 7; i++)
         workers[i] = (struct worker){.bench = bench};
     int rc = join_all(tasks, 7, spawn_all(tasks, 7, pass_through, workers, sizeof *workers));
@@ -373,7 +390,8 @@ static void a_semaphore_lets_so_many_in_and_knows_its_bound(void **state)
     for (enum way way = 0; way < WAYS; way++) {
         struct bench bench = {.semaphore = {.value = 3, .bound = 3}};
         assert_int_equal(run(way, many_pass, &bench), 0);
-        assert_int_equal(bench.most_inside, 3);
+        if (way != REAL_3) /* where the machine says whether three ever meet */
+            assert_int_equal(bench.most_inside, 3);
         assert_int_equal(bench.semaphore.value, 3);
     }
 }
@@ -392,7 +410,7 @@ static int meet_twice(void *arg)
     struct bench *bench = arg;
     for (int round = 0; round < 2; round++) {
         struct worker workers[3];
-        nook_task *tasks[3];
+        nook_task *tasks[3] = {NULL};
         unsigned numbers = 0;
         for (int i = 0; i < 3; i++)
             workers[i] = (struct worker){.bench = bench, .rc = 1};
@@ -421,7 +439,7 @@ static int break_it(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[2] = {{.bench = bench, .rc = 1}, {.bench = bench, .rc = 1}};
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     int rc = spawn_all(tasks, 2, meet, workers, sizeof *workers);
     if (rc == 0)
         rc = nook_task_cancel(tasks[0]);
@@ -464,7 +482,7 @@ static int put_many(void *arg)
 static int get_many(void *arg)
 {
     struct worker *worker = arg;
-    void *item;
+    void *item = NULL;
     while ((worker->rc = nook_queue_get(worker->bench->queue, &item)) == 0) {
         worker->number += (size_t)(intptr_t)item;
         if ((worker->rc = nook_queue_task_done(worker->bench->queue)) != 0)
@@ -522,8 +540,8 @@ static int putters_in_order(void *arg)
 {
     struct bench *bench = arg;
     struct worker workers[3];
-    nook_task *tasks[3];
-    void *item;
+    nook_task *tasks[3] = {NULL};
+    void *item = NULL;
     for (int i = 0; i < 3; i++)
         workers[i] = (struct worker){.bench = bench, .rc = 1, .item = value_of(i + 2)};
     int rc = nook_queue_put(bench->queue, value_of(1));
@@ -560,8 +578,8 @@ static int close_it(void *arg)
 {
     struct bench *bench = arg;
     struct worker putter = {.bench = bench, .rc = 1, .item = value_of(2)};
-    nook_task *task;
-    void *item;
+    nook_task *task = NULL;
+    void *item = NULL;
     int rc = nook_queue_put(bench->queue, value_of(1));
     if (rc == 0 && nook_queue_try_put(bench->queue, NULL) != NOOK_EAGAIN)
         rc = 1;
