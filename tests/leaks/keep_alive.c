@@ -10,6 +10,7 @@
 #include "leaks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,10 +33,8 @@ struct exchange {
 static int send_line(int fd, const char *text)
 {
     char line[LINE + 1];
-    size_t length = strlen(text);
-    memcpy(line, text, length);
-    line[length++] = '\n';
-    return write(fd, line, length) == (ssize_t)length ? 0 : -EIO;
+    int length = snprintf(line, sizeof line, "%s\n", text);
+    return write(fd, line, (size_t)length) == length ? 0 : -EIO;
 }
 
 /* Without its end. NOOK_EEND: the other side has closed. */

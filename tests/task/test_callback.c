@@ -166,8 +166,8 @@ static int cancel_all_ways(void *arg)
         rc = nook_call_soon(&cancelled->handle, cancel_itself, cancelled, NULL);
     if (rc != 0)
         return rc;
-    cancelled->rc[0] =
-        nook_handle_cancel(soon) | nook_handle_cancel(soon) | nook_handle_cancel(later);
+    cancelled->rc[0] = nook_handle_cancel(soon) | nook_handle_cancel(later);
+    cancelled->rc[0] |= nook_handle_cancel(soon);
     nook_handle_unref(soon);
     nook_handle_unref(later);
     cancelled->alive = handles_alive();
@@ -399,7 +399,7 @@ struct both {
 static int read_and_write(void *arg)
 {
     struct both *both = arg;
-    nook_handle *reader, *writer;
+    nook_handle *reader = NULL, *writer = NULL;
     int rc = nook_on_fd(&reader, both->fd[0], NOOK_READABLE, count_call, &both->calls[0], NULL);
     if (rc == 0)
         rc = nook_on_fd(&writer, both->fd[0], NOOK_WRITABLE, count_call, &both->calls[1], NULL);

@@ -66,7 +66,7 @@ static int gather_all(void *arg)
     return rc;
 }
 
-static int tasks(void)
+static int spawn_and_gather(void)
 {
     return both(gather_all, NULL);
 }
@@ -74,7 +74,7 @@ static int tasks(void)
 static void tasks_without_memory(void **state)
 {
     (void)state;
-    each_way(tasks);
+    each_way(spawn_and_gather);
 }
 
 static int leave_tasks(void *arg)

@@ -131,7 +131,7 @@ static int one_job(void *arg)
 
 static int some_jobs(void *arg)
 {
-    nook_task *tasks[4];
+    nook_task *tasks[4] = {NULL};
     int results[4] = {0}, rc = 0;
     for (int i = 0; rc == 0 && i < 4; i++)
         rc = nook_task_spawn(&tasks[i], one_job, arg, NULL);
@@ -250,8 +250,8 @@ static void never_called(void *arg)
 static int compute_beside(void *arg)
 {
     struct ends *ends = arg;
-    nook_handle *handle;
-    nook_task *task;
+    nook_handle *handle = NULL;
+    nook_task *task = NULL;
     int rc = nook_on_fd(&handle, ends->fd[0], NOOK_READABLE, never_called, NULL, NULL);
     if (rc == 0)
         rc = nook_task_spawn(&task, doze, ends, &(nook_task_options){.worker = 2});

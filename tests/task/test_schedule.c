@@ -38,7 +38,7 @@ static int play(void *arg)
 {
     struct program *program = arg;
     struct stepper steppers[8];
-    nook_task *tasks[8];
+    nook_task *tasks[8] = {NULL};
     int rc = 0;
     memset(program->order, 0, sizeof program->order);
     program->length = 0;
@@ -200,7 +200,7 @@ static int busy(void *arg)
 
 static int all_kinds(void *arg)
 {
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     (void)arg;
     int rc = nook_task_spawn(&tasks[0], busy, WORD("a"), NULL);
     if (rc == 0)
@@ -401,7 +401,7 @@ static int come(void *arg)
 
 static int crowd(void *arg)
 {
-    nook_task *tasks[CROWD];
+    nook_task *tasks[CROWD] = {NULL};
     int rc = 0;
     (void)arg;
     n_who = 0;
@@ -425,6 +425,7 @@ static void strings_say_more_than_35_alternatives(void **state)
     memcpy(first, who, sizeof first);
     char *string = strdup(nook_schedule_string(schedule));
     nook_schedule_free(schedule);
+    assert_non_null(string);
     assert_non_null(strchr(string, 'z'));
     nook_schedule_options by_string = {.choose = NOOK_CHOOSE_REPLAY, .replay = string};
     assert_int_equal(nook_schedule_new(&schedule, &by_string), 0);

@@ -31,7 +31,7 @@ struct naps {
 static int nap_all(void *arg)
 {
     struct naps *naps = arg;
-    nook_task *tasks[6];
+    nook_task *tasks[6] = {NULL};
     int rc = 0;
     naps->began = nook_now();
     for (int i = 0; rc == 0 && i < naps->n; i++)
@@ -137,7 +137,7 @@ static void fire(void *arg)
 static int many_timers(void *arg)
 {
     nook_handle *handles[TIMERS] = {NULL};
-    nook_task_counts counts;
+    nook_task_counts counts = {0};
     int rc = 0;
     for (int i = 0; rc == 0 && i < TIMERS; i++) {
         int when = i * 77 % TIMERS; /* 77 and 200 have no common divisor */

@@ -106,7 +106,7 @@ static int add_elsewhere(void *arg)
 static int many_jobs(void *arg)
 {
     enum { MANY = 200 };
-    nook_task *tasks[MANY];
+    nook_task *tasks[MANY] = {NULL};
     int rc = 0;
     for (int i = 0; rc == 0 && i < MANY; i++)
         rc = nook_task_spawn(&tasks[i], add_elsewhere, arg, NULL);
@@ -145,7 +145,7 @@ static int meet_elsewhere(void *arg)
 static int meet_after_a_first(void *arg)
 {
     atomic_int sum = 0;
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     int rc = nook_to_thread(add, &sum, NULL); /* leaves an idle thread behind */
     usleep(2000);
     for (int i = 0; rc == 0 && i < 2; i++)

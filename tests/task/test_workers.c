@@ -38,8 +38,8 @@ static int stays(void *arg)
 static int many_stay(void *arg)
 {
     enum { MANY = 30 };
-    nook_task *tasks[MANY];
-    int results[MANY], rc = 0, n = 0, moved = 0;
+    nook_task *tasks[MANY] = {NULL};
+    int results[MANY] = {0}, rc = 0, n = 0, moved = 0;
     (void)arg;
     for (; rc == 0 && n < MANY; n++)
         rc = nook_task_spawn(&tasks[n], stays, NULL, &(nook_task_options){.migrate = -1});
@@ -78,8 +78,8 @@ static int goes_round(void *arg)
 static int many_go_round(void *arg)
 {
     enum { MANY = 30 };
-    nook_task *tasks[MANY];
-    int results[MANY], rc = 0, n = 0, wrong = 0;
+    nook_task *tasks[MANY] = {NULL};
+    int results[MANY] = {0}, rc = 0, n = 0, wrong = 0;
     (void)arg;
     for (; rc == 0 && n < MANY; n++)
         rc = nook_task_spawn(&tasks[n], goes_round, value_of(n),
@@ -155,7 +155,7 @@ static int call_into(void *arg)
 static int tasks_and_callbacks(void *arg)
 {
     struct shared *shared = arg;
-    nook_task *tasks[6];
+    nook_task *tasks[6] = {NULL};
     int rc = 0, n = 0;
     for (; rc == 0 && n < 3; n++)
         rc = nook_task_spawn(&tasks[n], in_steps, shared,
@@ -185,7 +185,7 @@ static void D3_tasks_and_callbacks_of_one_context_take_turns(void **state)
 /* Callbacks alone: each worker schedules some. */
 static int callbacks_alone(void *arg)
 {
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = 0, n = 0;
     for (; rc == 0 && n < 3; n++)
         rc = nook_task_spawn(&tasks[n], call_into, arg,
@@ -453,8 +453,8 @@ static int act(void *arg)
 static int all_act(void *arg)
 {
     struct actor actors[ACTORS];
-    nook_task *tasks[ACTORS];
-    int results[ACTORS], rc = 0, n = 0;
+    nook_task *tasks[ACTORS] = {NULL};
+    int results[ACTORS] = {0}, rc = 0, n = 0;
     for (; rc == 0 && n < ACTORS; n++) {
         actors[n] = (struct actor){arg, n};
         rc = nook_task_spawn(&tasks[n], act, &actors[n], NULL);
@@ -529,7 +529,7 @@ static int turn_over(void *arg)
 
 static int pass_beside_others(void *arg)
 {
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     int results[2];
     (void)arg;
     int rc = nook_task_spawn(&tasks[0], pass_at_once, NULL, &(nook_task_options){.worker = 1});

@@ -5,6 +5,7 @@
  *
  * The exit status is 1 where a program left something alive.
  */
+#include <limits.h>
 #include <nook/context.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -27,6 +28,15 @@ static void die(const char *why)
 {
     fprintf(stderr, "%s\n", why);
     exit(2);
+}
+
+static int integer(const char *word)
+{
+    char *end;
+    long n = strtol(word, &end, 10);
+    if (end == word || *end != '\0' || n < INT_MIN || n > INT_MAX)
+        die("not a number");
+    return (int)n;
 }
 
 /* --- values ------------------------------------------------------------------ */
@@ -74,7 +84,7 @@ static struct number *number_new(const char *word)
     struct number *number = malloc(sizeof *number);
     if (number == NULL)
         die("out of memory");
-    *number = (struct number){1, atoi(word)};
+    *number = (struct number){1, integer(word)};
     numbers_alive++;
     return number;
 }
@@ -98,7 +108,7 @@ static int n_vars, n_contexts, n_tokens; /* the highest of each */
 
 static int slot(const char *name, int *highest)
 {
-    int n = atoi(name + 1);
+    int n = integer(name + 1);
     if (n < 0 || n >= NAMES)
         die("too many names");
     if (n > *highest)
@@ -275,7 +285,7 @@ static void op_list(const struct line *l)
     if (nook_context_iter_open(&iter, *context_named(l->word[1])) != 0)
         die("no iterator");
     while (nook_context_iter_next(&iter, &var, &value) == 0)
-        (void)snprintf(pairs[atoi(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
+        (void)snprintf(pairs[integer(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
                        nook_var_name(var), number_text(value));
     nook_context_iter_close(&iter);
     printf("list %s", l->word[1]);
