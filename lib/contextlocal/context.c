@@ -207,27 +207,49 @@ static int exchange_copying(nook_context *context, const nook_var *var, uint32_t
     return 0;
 }
 
+/* 1 where the map could be changed in place, else 0 and *base, referenced, is what it is now.
+ */
+static int exchange_in_place(nook_context *context, const nook_var *var, uint32_t index,
+                             void *value, struct nook__map *base, void **old)
+{
+    write_begin(context);
+    int done = nook__map_put(&context->map, var, index, value, old);
+    if (!done) {
+        *base = context->map;
+        nook__map_ref(base); /* from here on, nobody changes it in place */
+    }
+    write_end(context);
+    return done;
+}
+
+/* Callbacks run in a copying exchange, which may switch, even drop, contexts: it holds this
+ * one. */
 int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t index,
                            void *value, void **old)
 {
-    int rc;
+    struct nook__map base;
+    int rc = NOOK_EAGAIN;
+    if (__builtin_expect(exchange_in_place(context, var, index, value, &base, old), 1))
+        return 0;
+    nook_context_ref(context);
     do {
-        write_begin(context);
-        int done = nook__map_put(&context->map, var, index, value, old);
-        struct nook__map base = context->map;
-        if (!done)
-            nook__map_ref(&base); /* from here on, nobody changes it in place */
-        write_end(context);
-        if (done)
-            return 0;
-        rc = 0;
-        if (nook__map_get(base.root, base.height, index) == value)
+        if (nook__map_get(base.root, base.height, index) == value) {
             *old = value; /* the very references that came in go out again [M2, M3] */
-        else
+            rc = 0;
+        } else {
             rc = exchange_copying(context, var, index, value, base, old);
+        }
         nook__map_unref(base);
-    } while (rc == NOOK_EAGAIN);
-    return rc;
+    } while (rc == NOOK_EAGAIN && !exchange_in_place(context, var, index, value, &base, old));
+    nook_context_unref(context);
+    return rc == NOOK_EAGAIN ? 0 : rc;
+}
+
+uint64_t nook__context_id(nook_context *context)
+{
+    if (context->id == 0)
+        context->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    return context->id;
 }
 
 /* --- life ----------------------------------------------------------------- */
@@ -240,7 +262,6 @@ static int make(nook_context **out, struct nook__map map)
     if (context == NULL)
         return NOOK_ENOMEM;
     *context = (nook_context){.map = map, .refs = 1};
-    context->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     NOOK__COUNT(contexts, 1);
     *out = context;
     return 0;
@@ -272,7 +293,10 @@ nook_context *nook_context_ref(nook_context *context)
 
 void nook_context_unref(nook_context *context)
 {
-    if (context == NULL ||
+    if (context == NULL)
+        return;
+    /* The last holder needs no locked instruction: nobody else can count. */
+    if (atomic_load_explicit(&context->refs, memory_order_acquire) != 1 &&
         atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
         return;
     nook__map_unref(context->map);

@@ -11,13 +11,16 @@ struct nook_context {
     _Atomic uint32_t entered;
     _Atomic uint32_t writing; /* see "Who may touch the map" in context.c */
     _Atomic uint32_t reading;
-    uint64_t id;        /* never reused: tokens compare it */
+    uint64_t id;        /* never reused: tokens compare it; 0 until there is one */
     nook_context *prev; /* while entered: what was current before; owned */
     void *user;
 };
 
 /* The current context, made if the thread has none. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__context_require(nook_context **out);
+
+/* The number by which a token knows the calling thread's current context. */
+uint64_t nook__context_id(nook_context *context);
 
 /*
  * Binds or, with NOOK__UNSET, unbinds, in the calling thread's current context.

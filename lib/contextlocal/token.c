@@ -71,9 +71,9 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
         rc = nook__context_require(&context);
     if (rc != 0)
         return rc;
+    uint64_t id = token != NULL ? nook__context_id(context) : 0;
     /* A retain callback may switch, even drop, contexts: hold this one. */
-    nook_context_ref(context);
-    uint64_t id = context->id;
+    nook_context *held = nook__var_retains(var) ? nook_context_ref(context) : NULL;
     nook__binding_retain(index, value);
     rc = nook__context_exchange(context, var, index, value, &old);
     if (rc < 0)
@@ -82,7 +82,7 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
         token_fill(token, var, id, old, site);
     else if (old != NOOK__UNSET)
         nook__binding_release(index, old);
-    nook_context_unref(context);
+    nook_context_unref(held);
     return rc;
 }
 
@@ -112,17 +112,15 @@ int nook_var_reset(nook_var *var, nook_token *token)
     int rc = token_check(var, token);
     if (rc < 0)
         return rc;
-    nook_context *context = nook_context_ref(nook__current_get());
     uint32_t index = nook__var_index(var);
     int had_old = token->nook__has_old != 0;
     void *restored = had_old ? token->nook__old : NOOK__UNSET;
     void *replaced;
     /* Used before the map changes: a callback that resets again must fail [T7]. */
     token->nook__state = USED;
-    rc = nook__context_exchange(context, var, index, restored, &replaced);
+    rc = nook__context_exchange(nook__current_get(), var, index, restored, &replaced);
     if (rc < 0) {
         token->nook__state = LIVE;
-        nook_context_unref(context);
         return rc;
     }
     NOOK__COUNT(tokens, -1);
@@ -131,7 +129,6 @@ int nook_var_reset(nook_var *var, nook_token *token)
         nook__binding_release(index, replaced);
     if (!had_old)
         nook_var_unref(var);
-    nook_context_unref(context);
     return 0;
 }
 

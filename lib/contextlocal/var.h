@@ -25,9 +25,14 @@ static inline uint32_t nook__var_index(const nook_var *var)
     return __atomic_load_n(&var->nook__index, __ATOMIC_ACQUIRE);
 }
 
+static inline int nook__var_retains(const nook_var *var)
+{
+    return var->ops != NULL && var->ops->retain != NULL;
+}
+
 static inline void nook__value_retain(const nook_var *var, void *value)
 {
-    if (var->ops != NULL && var->ops->retain != NULL)
+    if (nook__var_retains(var))
         var->ops->retain(value, var->user);
 }
 

@@ -32,9 +32,7 @@ struct exchange {
 
 static int send_line(int fd, const char *text)
 {
-    char line[LINE + 1];
-    int length = snprintf(line, sizeof line, "%s\n", text);
-    return write(fd, line, (size_t)length) == length ? 0 : -EIO;
+    return dprintf(fd, "%s\n", text) == (int)strlen(text) + 1 ? 0 : -EIO;
 }
 
 /* Without its end. NOOK_EEND: the other side has closed. */

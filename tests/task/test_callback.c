@@ -158,7 +158,7 @@ static void cancel_itself(void *arg)
 static int cancel_all_ways(void *arg)
 {
     struct cancelled *cancelled = arg;
-    nook_handle *soon, *later;
+    nook_handle *soon = NULL, *later = NULL;
     int rc = nook_call_soon(&soon, say, WORD("never"), NULL);
     if (rc == 0)
         rc = nook_call_later(&later, 5, say, WORD("never"), NULL);
@@ -167,7 +167,7 @@ static int cancel_all_ways(void *arg)
     if (rc != 0)
         return rc;
     cancelled->rc[0] = nook_handle_cancel(soon) | nook_handle_cancel(later);
-    cancelled->rc[0] |= nook_handle_cancel(soon);
+    cancelled->rc[0] |= nook_handle_cancel(soon); /* which finds nothing to do */
     nook_handle_unref(soon);
     nook_handle_unref(later);
     cancelled->alive = handles_alive();

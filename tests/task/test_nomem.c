@@ -66,7 +66,7 @@ static int gather_all(void *arg)
     return rc;
 }
 
-static int spawn_and_gather(void)
+static int all_tasks(void)
 {
     return both(gather_all, NULL);
 }
@@ -74,7 +74,7 @@ static int spawn_and_gather(void)
 static void tasks_without_memory(void **state)
 {
     (void)state;
-    each_way(spawn_and_gather);
+    each_way(all_tasks);
 }
 
 static int leave_tasks(void *arg)

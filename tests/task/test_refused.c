@@ -257,7 +257,7 @@ static int compute_beside(void *arg)
         rc = nook_task_spawn(&task, doze, ends, &(nook_task_options){.worker = 2});
     while (rc == 0 && atomic_load(&ends->stage) != 3)
         rc = nook_yield();
-    usleep(1000000);
+    sleep(1);
     if (rc == 0)
         rc = nook_task_join(task, NULL);
     nook_task_unref(task);

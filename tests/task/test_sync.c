@@ -495,7 +495,7 @@ static int pass_items(void *arg)
 {
     struct bench *bench = arg;
     struct worker putters[2], getters[3];
-    nook_task *put[2], *get[3];
+    nook_task *put[2] = {NULL}, *get[3] = {NULL};
     size_t sum = 0;
     for (int i = 0; i < 3; i++)
         getters[i] = (struct worker){.bench = bench};
