@@ -23,18 +23,21 @@ nook_handle *nook_handle_ref(nook_handle *handle)
     return handle;
 }
 
-void nook_handle_unref(nook_handle *handle)
+/* Gives up n references at once. */
+static void give_up(nook_handle *handle, unsigned n)
 {
-    if (handle == NULL)
-        return;
     nook__hand_over(handle);
-    if (atomic_fetch_sub_explicit(&handle->refs, 1, memory_order_acq_rel) != 1)
+    if (atomic_fetch_sub_explicit(&handle->refs, n, memory_order_acq_rel) != n)
         return;
     nook__take_over(handle);
-#ifndef __clang_analyzer__ /* which takes each of two holders for the last one */
     free(handle);
-#endif
     atomic_fetch_sub_explicit(&nook__handles_alive, 1, memory_order_relaxed);
+}
+
+void nook_handle_unref(nook_handle *handle)
+{
+    if (handle != NULL)
+        give_up(handle, 1);
 }
 
 static void later(struct nook__run *run, struct nook__timer *timer)
@@ -137,8 +140,8 @@ static struct debris end(nook_handle *handle)
 static void sweep(nook_handle *handle, struct debris debris)
 {
     nook_context_unref(debris.context);
-    while (debris.refs-- > 0)
-        nook_handle_unref(handle);
+    if (debris.refs != 0)
+        give_up(handle, debris.refs);
 }
 
 int nook_handle_cancel(nook_handle *handle)
@@ -164,7 +167,7 @@ void nook__handles_drop(struct nook__run *run)
 {
     nook__lock(run);
     while (!nook__list_empty(&run->handles)) {
-        nook_handle *handle = NOOK__CONTAINER(run->handles.next, nook_handle, all);
+        nook_handle *handle = NOOK__CONTAINER(nook__list_pop(&run->handles), nook_handle, all);
         struct debris debris = end(handle);
         nook__unlock(run);
         sweep(handle, debris);
@@ -188,8 +191,7 @@ void nook__queue_drop(struct nook__worker *worker)
     nook__receive(worker);
     while (!nook__list_empty(&worker->queue)) {
         struct nook__event *event =
-            NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
-        nook__list_remove(&event->link);
+            NOOK__CONTAINER(nook__list_pop(&worker->queue), struct nook__event, link);
         if (event->kind == NOOK__CALLBACK)
             nook_handle_unref(NOOK__CONTAINER(event, nook_handle, event));
     }
@@ -232,8 +234,8 @@ void nook__handle_run(nook_handle *handle)
         nook__poller_unmute(run, handle);
     nook__unlock(run);
     nook_context_unref(context);
+    debris.refs++; /* the queue's */
     sweep(handle, debris);
-    nook_handle_unref(handle); /* the queue's */
 }
 
 /* --- making --------------------------------------------------------------- */
@@ -317,11 +319,11 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
     if (rc != 0)
         debris = end(handle);
     nook__unlock(run);
-    sweep(handle, debris);
     if (rc == 0 && out != NULL)
         *out = handle;
     else
-        nook_handle_unref(handle);
+        debris.refs++; /* the caller's */
+    sweep(handle, debris);
     return rc;
 }
 

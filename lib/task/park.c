@@ -235,14 +235,21 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
     return task;
 }
 
+/* 1: it waits now. */
+static int begin(struct nook__wait *wait, nook_task *task)
+{
+    if (wait->begin == NULL || !wait->begin(wait, task))
+        return 0;
+    task->wait = wait;
+    return 1;
+}
+
 /* A request that came before the wait: it ends the wait, or goes on to who is waited for. */
 static void begin_cancelled(nook_task *task, struct nook__wait *wait)
 {
     int closing = task->run->closing;
     task->must_cancel = 0;
-    /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): what has a next has a begin */
-    if (!closing && wait->next != NULL && wait->begin(wait, task)) {
-        task->wait = wait;
+    if (!closing && wait->next != NULL && begin(wait, task)) {
         nook__pass_on(task);
         return;
     }
@@ -265,9 +272,7 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
     nook__lock(run);
     if (wait->undo != NULL && (task->must_cancel || run->closing))
         begin_cancelled(task, wait);
-    else if (wait->begin != NULL && wait->begin(wait, task))
-        task->wait = wait;
-    else
+    else if (!begin(wait, task))
         nook__ready(run, &task->event);
     nook__unlock(run);
 }

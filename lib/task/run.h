@@ -67,6 +67,16 @@ static inline void nook__list_remove(struct nook__link *link)
     nook__list_init(link);
 }
 
+/* Takes the first out of a list that is not empty. */
+static inline struct nook__link *nook__list_pop(struct nook__link *list)
+{
+    struct nook__link *link = list->next;
+    list->next = link->next;
+    link->next->prev = list;
+    nook__list_init(link);
+    return link;
+}
+
 #define NOOK__CONTAINER(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 

@@ -44,7 +44,8 @@ static void sift_down(struct nook__timers *timers, size_t place, struct nook__ti
 static int grow(struct nook__timers *timers)
 {
     size_t room = timers->room == 0 ? 16 : timers->room * 2;
-    struct nook__timer **heap = realloc(timers->heap, (room + 1) * sizeof(*heap));
+    struct nook__timer **heap =
+        realloc(timers->heap, (room + 1) * sizeof(struct nook__timer *));
     if (heap == NULL)
         return NOOK_ENOMEM;
     timers->heap = heap;

@@ -42,7 +42,7 @@ static uint32_t number_of(nook_var *var)
 /* One variable in `special` tells inheriting to look. */
 static nook_var **make_vars(size_t n, size_t special)
 {
-    nook_var **vars = calloc(n, sizeof *vars);
+    nook_var **vars = calloc(n, sizeof(nook_var *));
     assert_non_null(vars);
     for (size_t i = 0; i < n; i++) {
         vars[i] = var_of_kind(i % special == 0 ? 2 + (int)(i % 2) : (int)(i % 2));
@@ -366,7 +366,7 @@ static void open_game(struct game *game, size_t n, size_t special)
 {
     game->n = n;
     game->vars = make_vars(n, special);
-    qsort(game->vars, n, sizeof *game->vars, by_number);
+    qsort(game->vars, n, sizeof(nook_var *), by_number);
     for (int m = 0; m < MAPS; m++) {
         game->maps[m] = (struct model){nook__map_empty(), calloc(n, sizeof(void *)), 0};
         assert_non_null(game->maps[m].bound);

@@ -6,8 +6,6 @@
 #ifndef TESTS_DEV_ASSERTS_H
 #define TESTS_DEV_ASSERTS_H
 
-#define NOOK_ANALYZE 1
-
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

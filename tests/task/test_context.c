@@ -156,7 +156,7 @@ static int step_in_turn(void *arg)
 static int share_context(void *arg)
 {
     struct seen *seen = arg;
-    nook_task *tasks[4];
+    nook_task *tasks[4] = {NULL};
     int rc = 0, n = 0;
     for (; rc == 0 && n < 4; n++)
         rc = nook_task_spawn(&tasks[n], step_in_turn, seen,
@@ -260,7 +260,7 @@ static int gather_three(void *arg)
 {
     struct seen *seen = arg;
     struct seen inner[3] = {nothing, nothing, nothing};
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = 0;
     for (int i = 0; rc == 0 && i < 3; i++) {
         (void)set(i);
@@ -558,7 +558,7 @@ static int keep_own(void *arg)
 static int hundred_tasks(void *arg)
 {
     struct hundred *hundred = arg;
-    nook_task *tasks[HUNDRED];
+    nook_task *tasks[HUNDRED] = {NULL};
     int rc = 0;
     (void)set(1000);
     for (int i = 0; rc == 0 && i < HUNDRED; i++) {
@@ -663,7 +663,7 @@ static int enter_and_leave_later(void *arg)
 static int cross(void *arg)
 {
     struct inside *two = arg;
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     int rc = 0;
     for (int i = 0; rc == 0 && i < 2; i++)
         rc = nook_task_spawn(&tasks[i], enter_and_leave_later, &two[i], NULL);

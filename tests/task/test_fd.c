@@ -165,7 +165,7 @@ static int one_each(void *arg)
 {
     struct ends *ends = arg;
     char buffer[4096];
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     fill(ends->fd[0]);
     int rc = nook_task_spawn(&tasks[0], await_room, ends, &on_first);
     if (rc == 0)
@@ -429,7 +429,7 @@ static int await_own(void *arg)
 static int write_to_all(void *arg)
 {
     struct pairs *pairs = arg;
-    nook_task *tasks[PAIRS];
+    nook_task *tasks[PAIRS] = {NULL};
     int results[PAIRS], rc = 0;
     for (int i = 0; rc == 0 && i < PAIRS; i++)
         rc = nook_task_spawn(&tasks[i], await_own, &pairs->pair[i], NULL);

@@ -217,7 +217,7 @@ static int schedules(void)
     int rc = nook_schedule_new(&schedule, &options), runs = 0, result = 0;
     if (rc != 0)
         return rc;
-    while (runs < 100) {
+    while (runs < 10) {
         int ran = nook_schedule_run(schedule, three, NULL, NULL, &result);
         if (ran == NOOK_EEND)
             break;

@@ -152,7 +152,7 @@ static int one_job(void *arg)
 
 static int some_jobs(void *arg)
 {
-    nook_task *tasks[4];
+    nook_task *tasks[4] = {NULL};
     int results[4] = {0}, rc = 0;
     for (int i = 0; rc == 0 && i < 4; i++)
         rc = nook_task_spawn(&tasks[i], one_job, arg, NULL);

@@ -201,7 +201,7 @@ static int add(void *arg)
 
 static int add_by_four(void *arg)
 {
-    nook_task *tasks[4];
+    nook_task *tasks[4] = {NULL};
     int rc = 0;
     for (int i = 0; rc == 0 && i < 4; i++)
         rc = nook_task_spawn(&tasks[i], add, arg, NULL);

@@ -38,7 +38,7 @@ static int play(void *arg)
 {
     struct program *program = arg;
     struct stepper steppers[8];
-    nook_task *tasks[8];
+    nook_task *tasks[8] = {NULL};
     int rc = 0;
     memset(program->order, 0, sizeof program->order);
     program->length = 0;
@@ -200,7 +200,7 @@ static int busy(void *arg)
 
 static int all_kinds(void *arg)
 {
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     (void)arg;
     int rc = nook_task_spawn(&tasks[0], busy, WORD("a"), NULL);
     if (rc == 0)
@@ -401,7 +401,7 @@ static int come(void *arg)
 
 static int crowd(void *arg)
 {
-    nook_task *tasks[CROWD];
+    nook_task *tasks[CROWD] = {NULL};
     int rc = 0;
     (void)arg;
     n_who = 0;

@@ -31,7 +31,7 @@ struct naps {
 static int nap_all(void *arg)
 {
     struct naps *naps = arg;
-    nook_task *tasks[6];
+    nook_task *tasks[6] = {NULL};
     int rc = 0;
     naps->began = nook_now();
     for (int i = 0; rc == 0 && i < naps->n; i++)

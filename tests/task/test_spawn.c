@@ -32,7 +32,7 @@ static int spawn_three(void *arg)
 {
     static char a[] = "a", b[] = "b", c[] = "c";
     char *names[] = {a, b, c};
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = 0;
     (void)arg;
     for (int i = 0; rc == 0 && i < 3; i++)
@@ -265,21 +265,21 @@ static void join_waits_once_and_answers_again(void **state)
     }
 }
 
-static void soon(void *arg)
+static void note_parked(void *arg)
 {
-    note(arg);
+    (void)arg;
+    note("parked");
 }
 
 static int join_done(void *arg)
 {
-    static char parked[] = "parked";
     nook_task *task;
     (void)arg;
     int rc = spawn(&task, give, 5);
     if (rc == 0)
         rc = nook_sleep(MS);
     if (rc == 0)
-        rc = nook_call_soon(NULL, soon, parked, NULL);
+        rc = nook_call_soon(NULL, note_parked, NULL, NULL);
     if (rc == 0)
         rc = nook_task_join(task, NULL);
     note("joined");
@@ -314,7 +314,7 @@ static int join_by_many(void *arg)
 {
     enum { MANY = 20 };
     struct crowd *crowd = arg;
-    nook_task *tasks[MANY];
+    nook_task *tasks[MANY] = {NULL};
     int rc = spawn(&crowd->last, nap_and_give, 8), n = 0;
     for (; rc == 0 && n < MANY; n++)
         rc = nook_task_spawn(&tasks[n], join_the_last, crowd, NULL);
@@ -385,7 +385,7 @@ static int fail_with_five(void *arg)
 static int gather_with_errors(void *arg)
 {
     int *results = arg;
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = spawn(&tasks[0], nap_and_give, 1);
     if (rc == 0)
         rc = spawn(&tasks[1], fail_with_five, 0);
@@ -411,7 +411,7 @@ static void an_error_of_one_does_not_touch_the_others(void **state)
 static int resumed_once(void *arg)
 {
     int *switches = arg;
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = 0;
     for (int i = 0; rc == 0 && i < 3; i++)
         rc = nook_task_spawn(&tasks[i], nap_and_give, value_of(i),

@@ -245,11 +245,26 @@ static int consume(void *arg)
     int rc = nook_lock_acquire(&bench->lock);
     if (rc != 0)
         return rc;
+    bench->inside++;
     worker->rc = nook_condition_wait_for(&bench->condition, is_ready, bench);
     worker->number = nook_lock_locked(&bench->lock) != 0;
     if (worker->rc == 0)
         bench->ready--;
     return nook_lock_release(&bench->lock);
+}
+
+/* Until n have come in: they wait, for they keep the lock until then. */
+static int await_consumers(struct bench *bench, int n)
+{
+    int rc, here;
+    do {
+        if ((rc = nook_lock_acquire(&bench->lock)) != 0)
+            return rc;
+        here = bench->inside;
+        if ((rc = nook_lock_release(&bench->lock)) == 0)
+            rc = nook_yield();
+    } while (rc == 0 && here < n);
+    return rc;
 }
 
 static int produce(void *arg)
@@ -262,6 +277,8 @@ static int produce(void *arg)
         workers[i] = (struct worker){.bench = bench, .rc = 1};
     int rc = spawn_all(tasks, 4, consume, workers, sizeof *workers);
     if (rc == 0)
+        rc = await_consumers(bench, 4);
+    if (rc == 0) /* before it waits it could take what is ready */
         rc = nook_task_cancel(tasks[3]);
     for (int i = 0; rc == 0 && i < 3; i++) {
         rc = nook_lock_acquire(&bench->lock);
@@ -373,7 +390,8 @@ static void a_semaphore_lets_so_many_in_and_knows_its_bound(void **state)
     for (enum way way = 0; way < WAYS; way++) {
         struct bench bench = {.semaphore = {.value = 3, .bound = 3}};
         assert_int_equal(run(way, many_pass, &bench), 0);
-        assert_int_equal(bench.most_inside, 3);
+        if (way != REAL_3) /* where the machine says whether three ever meet */
+            assert_int_equal(bench.most_inside, 3);
         assert_int_equal(bench.semaphore.value, 3);
     }
 }

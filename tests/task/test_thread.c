@@ -106,7 +106,7 @@ static int add_elsewhere(void *arg)
 static int many_jobs(void *arg)
 {
     enum { MANY = 200 };
-    nook_task *tasks[MANY];
+    nook_task *tasks[MANY] = {NULL};
     int rc = 0;
     for (int i = 0; rc == 0 && i < MANY; i++)
         rc = nook_task_spawn(&tasks[i], add_elsewhere, arg, NULL);

@@ -155,7 +155,7 @@ static int call_into(void *arg)
 static int tasks_and_callbacks(void *arg)
 {
     struct shared *shared = arg;
-    nook_task *tasks[6];
+    nook_task *tasks[6] = {NULL};
     int rc = 0, n = 0;
     for (; rc == 0 && n < 3; n++)
         rc = nook_task_spawn(&tasks[n], in_steps, shared,
@@ -185,7 +185,7 @@ static void D3_tasks_and_callbacks_of_one_context_take_turns(void **state)
 /* Callbacks alone: each worker schedules some. */
 static int callbacks_alone(void *arg)
 {
-    nook_task *tasks[3];
+    nook_task *tasks[3] = {NULL};
     int rc = 0, n = 0;
     for (; rc == 0 && n < 3; n++)
         rc = nook_task_spawn(&tasks[n], call_into, arg,
@@ -529,7 +529,7 @@ static int turn_over(void *arg)
 
 static int pass_beside_others(void *arg)
 {
-    nook_task *tasks[2];
+    nook_task *tasks[2] = {NULL};
     int results[2];
     (void)arg;
     int rc = nook_task_spawn(&tasks[0], pass_at_once, NULL, &(nook_task_options){.worker = 1});
