@@ -2,6 +2,7 @@
 /* Each program here runs with one more allocation that succeeds each time: starve.h. */
 #include "support.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include "../starve.h"
@@ -365,6 +366,42 @@ static void loops_and_runners_without_memory(void **state)
     starve(FOR_GOOD, run_twice);
 }
 
+/* --- reports -------------------------------------------------------------- */
+
+static int dump_all(void *arg)
+{
+    int fd = *(int *)arg, rc = 0;
+    TRY(nook_var_set(&var, arg, NULL));
+    TRY(nook_dump_printer(&var, nook_dump_number, NULL));
+    TRY(nook_dump(fd));
+    (void)nook_dump_printer(&var, NULL, NULL);
+    return rc;
+}
+
+static void nobody_stalls(const nook_stall *stall, void *user)
+{
+    (void)stall;
+    (void)user;
+}
+
+static int watched(void)
+{
+    nook_watch watch = {
+        .stall_ns = 3600 * 1000 * MS, .stalled = nobody_stalls, .measure_stacks = 1};
+    nook_run_options options = {.watch = &watch};
+    int result = 0, fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int rc = run_by(way, dump_all, &fd, &options, &result);
+    close(fd);
+    return rc != 0 ? rc : result;
+}
+
+static void reports_without_memory(void **state)
+{
+    (void)state;
+    each_way(watched);
+    nook_stack_census_reset();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +411,7 @@ int main(void)
         task_test(jobs_without_memory),
         task_test(groups_and_waits_without_memory),
         task_test(loops_and_runners_without_memory),
+        task_test(reports_without_memory),
         task_test(seeds_without_memory),
         task_test(an_enumeration_without_memory_goes_on_where_it_was),
     };
