@@ -949,6 +949,57 @@ static void a_deadline_ends_a_connect(void **state)
     }
 }
 
+static int call_in_vain(void *arg)
+{
+    struct talk *t = arg;
+    t->rc[0] = nook_connect(t->fd[1], &t->name.any, t->length);
+    return 0;
+}
+
+/* It is no connection any more, and somebody has heard already what became of it. */
+static int shut_down_a_call(void *arg)
+{
+    struct talk *t = arg;
+    int error = 0;
+    socklen_t size = sizeof error;
+    t->fd[1] = open_socket(TCP);
+    int rc = nook_task_spawn(&t->task, call_in_vain, t, &on_first);
+    if (rc == 0)
+        rc = nook_sleep(5 * MS);
+    t->rc[1] = nook_task_done(t->task);
+    if (rc == 0 && shutdown(t->fd[1], SHUT_RDWR) != 0 && errno != ENOTCONN)
+        rc = -errno;
+    (void)getsockopt(t->fd[1], SOL_SOCKET, SO_ERROR, &error, &size);
+    for (int i = 0; rc == 0 && i < 1000 && !nook_task_done(t->task); i++)
+        rc = nook_yield();
+    t->rc[2] = nook_task_done(t->task);
+    if (!t->rc[2])
+        (void)nook_task_cancel(t->task);
+    return rc != 0 ? rc : join_result(t->task);
+}
+
+static void a_connect_that_came_to_nothing_ends(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way += REAL) { /* where nobody is in between */
+        struct talk *t = new_talk(TCP);
+        int crowd[CROWD], listener = listen_somewhere(TCP, 0, &t->name, &t->length);
+        for (int i = 0; i < CROWD; i++) {
+            crowd[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+            (void)connect(crowd[i], &t->name.any, t->length);
+        }
+        int rc = run(way, shut_down_a_call, t);
+        for (int i = 0; i < CROWD; i++)
+            close(crowd[i]);
+        close(listener);
+        close_talk(t);
+        assert_int_equal(rc, 0);
+        assert_int_equal(t->rc[1], 0);
+        assert_int_equal(t->rc[2], 1);
+        assert_int_equal(t->rc[0], -ENOTCONN);
+    }
+}
+
 static int call_when_there_is_room(void *arg)
 {
     struct talk *t = arg;
@@ -1195,6 +1246,7 @@ int main(void)
         task_test(ports_are_numbers),
         task_test(nobody_listens),
         task_test(a_deadline_ends_a_connect),
+        task_test(a_connect_that_came_to_nothing_ends),
         task_test(a_full_unix_listener_is_waited_for),
         task_test(an_accept_ends_by_a_cancel_or_a_close),
         task_test(without_descriptors_a_connection_waits),
