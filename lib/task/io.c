@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <nook/io.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -127,18 +128,21 @@ static NOOK__SYSCALL int begin_connection(int fd, const struct address *address)
     return (int)outcome(connect(fd, address->to, address->length), before);
 }
 
-/* 0: connected. -EINPROGRESS: not yet. Who was woken for nothing finds no error either. */
+/* 0: connected. -EINPROGRESS: not yet, the wake was for nothing. -ENOTCONN: it came to
+ * nothing, and somebody else has taken the reason. */
 static NOOK__SYSCALL int connection_state(int fd)
 {
+    struct pollfd now = {.fd = fd, .events = POLLOUT};
     struct sockaddr_storage peer;
     socklen_t size = sizeof(int), room = sizeof(peer);
     int before = errno, error = 0;
+    if (poll(&now, 1, 0) == 0)
+        return -EINPROGRESS;
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
         return (int)outcome(-1, before);
     if (error != 0)
         return -error;
-    int rc = (int)outcome(getpeername(fd, (struct sockaddr *)&peer, &room), before);
-    return rc == -ENOTCONN ? -EINPROGRESS : rc;
+    return (int)outcome(getpeername(fd, (struct sockaddr *)&peer, &room), before);
 }
 
 static NOOK__SYSCALL int close_it(int fd)

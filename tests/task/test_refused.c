@@ -6,7 +6,9 @@
 #include "support.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 int __real_epoll_create1(int flags);
@@ -343,6 +345,52 @@ static void a_kernel_without_epoll_pwait2_will_do(void **state)
     assert_in_range(atomic_load(&newer_polls), 0, 4); /* one a thread at most */
 }
 
+/* --- connections ---------------------------------------------------------- */
+
+struct calls {
+    int listener, fd, rc[3];
+};
+
+/* No descriptor is left; the connection waits until there is one. */
+static int accept_without_room(void *arg)
+{
+    struct calls *calls = arg;
+    struct rlimit before, none;
+    int next = dup(calls->listener);
+    close(next);
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = before;
+    none.rlim_cur = (rlim_t)next;
+    setrlimit(RLIMIT_NOFILE, &none);
+    calls->rc[0] = nook_accept(&calls->fd, calls->listener, NULL, NULL);
+    calls->rc[1] = nook_accept(&calls->fd, calls->listener, NULL, NULL);
+    setrlimit(RLIMIT_NOFILE, &before);
+    calls->rc[2] = nook_accept(&calls->fd, calls->listener, NULL, NULL);
+    return 0;
+}
+
+static void without_descriptors_a_connection_waits(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct calls calls = {.listener = -1, .fd = -1};
+        struct sockaddr_in name;
+        socklen_t size = sizeof name;
+        assert_int_equal(nook_listen_tcp(&calls.listener, "127.0.0.1", "0", 5), 0);
+        assert_int_equal(getsockname(calls.listener, (struct sockaddr *)&name, &size), 0);
+        int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(client, (struct sockaddr *)&name, size), 0);
+        int rc = run(way, accept_without_room, &calls);
+        close(client);
+        close(calls.fd);
+        close(calls.listener);
+        assert_int_equal(rc, 0);
+        assert_int_equal(calls.rc[0], -EMFILE);
+        assert_int_equal(calls.rc[1], -EMFILE);
+        assert_int_equal(calls.rc[2], 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -353,6 +401,7 @@ int main(void)
         task_test(nobody_turns_round_while_a_callback_is_busy),
         task_test(a_sleeper_takes_over_the_watch),
         task_test(a_kernel_without_epoll_pwait2_will_do),
+        task_test(without_descriptors_a_connection_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,6 +216,11 @@ static void what_would_never_come_is_refused(void **state)
 
 /* --- the mask is the worker's --------------------------------------------- */
 
+/* swapcontext() saves it, whether one wants to pay for that or not. */
+#ifndef SWITCH_SAVES_MASK
+#define SWITCH_SAVES_MASK 0
+#endif
+
 static int winch_blocked(void)
 {
     sigset_t set;
@@ -253,7 +258,7 @@ static void a_mask_is_seen_by_the_other_tasks_of_the_worker(void **state)
         assert_int_equal(run(way, look_meanwhile, &s), 0);
         assert_int_equal(s.rc[0], 1);
         assert_int_equal(s.rc[1], 0);
-        assert_int_equal(s.rc[2], 1); /* blocked by another task */
+        assert_int_equal(s.rc[2], !SWITCH_SAVES_MASK); /* blocked by another task */
     }
 }
 

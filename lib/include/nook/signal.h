@@ -7,8 +7,9 @@
  * nook_run, whose threads inherit the mask. Nothing of the process is changed, no handler
  * and no mask, so there is nothing to put back.
  *
- * A signal mask belongs to the worker, and a switch does not change it. docs/io.md says
- * what that means, and how a program gives each task a mask of its own.
+ * A signal mask belongs to the worker: a switch need not save it, and a task that changes it
+ * changes it back before it parks. docs/io.md says why, and how a program gives each task a
+ * mask of its own.
  */
 #ifndef NOOK_SIGNAL_H
 #define NOOK_SIGNAL_H
