@@ -134,7 +134,8 @@ int nook__park(struct nook__wait *wait)
     }
     arrive();
     nook__take_over(wait);
-    if (wait->empty && wait->result == 0 && nook__take_cancel(task))
+    if (wait->empty && (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) &&
+        nook__take_cancel(task))
         return NOOK_ECANCELED;
     return wait->result;
 }
