@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <nook/schedule.h>
 #include <nook/task.h>
+#include <nook/wait.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +92,11 @@ static int result_of(const nook_task *task)
     int result = 0;
     must(nook_task_result(task, &result), "result");
     return result;
+}
+
+static struct text state_of(const nook_task *task)
+{
+    return nook_task_done(task) ? how(result_of(task)) : (struct text){"alive"};
 }
 
 /* --- contexts ----------------------------------------------------------------------- */
@@ -266,8 +272,7 @@ static void do_state(struct actor *self, const struct line *l)
 {
     nook_task *task = TASK(l->word[1]);
     if (task != NULL)
-        say(self, "state %s %s", l->word[1],
-            nook_task_done(task) ? how(result_of(task)).text : "alive");
+        say(self, "state %s %s", l->word[1], state_of(task).text);
 }
 
 static void do_uncancel(struct actor *self, const struct line *l)
@@ -366,22 +371,95 @@ static int settle(const char *time, int rc)
     return rc;
 }
 
+/* The tasks that the line names from a word on. */
+struct some {
+    nook_task *tasks[WORDS];
+    int results[WORDS];
+    size_t n;
+};
+
+static struct some some_of(const struct line *l, int from)
+{
+    struct some some = {.n = 0};
+    for (int i = from; i < l->words; i++)
+        if (TASK(l->word[i]) != NULL)
+            some.tasks[some.n++] = TASK(l->word[i]);
+    return some;
+}
+
+static void say_results(const struct actor *self, const char *what, const struct some *some)
+{
+    char text[160] = "";
+    for (size_t i = 0; i < some->n; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, sizeof text - used, " %s", how(some->results[i]).text);
+    }
+    say(self, "%s%s", what, text);
+}
+
 static int does_gather(struct actor *self, const struct line *l)
 {
-    nook_task *gathered[WORDS];
-    int results[WORDS];
-    size_t n = 0;
-    char text[128] = "";
-    for (int i = 2; i < l->words; i++)
-        if (TASK(l->word[i]) != NULL)
-            gathered[n++] = TASK(l->word[i]);
-    int rc = settle(l->word[1], nook_gather(gathered, n, results));
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    struct some some = some_of(l, 2);
+    int rc = settle(l->word[1], nook_gather(some.tasks, some.n, some.results));
+    if (rc == 0)
+        say_results(self, "gather", &some);
+    return rc;
+}
+
+static int does_gather_first(struct actor *self, const struct line *l)
+{
+    struct some some = some_of(l, 2);
+    int rc = settle(l->word[1], nook_gather_first_error(some.tasks, some.n, some.results));
+    if (rc == 0)
+        say_results(self, "gather_first", &some);
+    return rc;
+}
+
+static int does_shield(struct actor *self, const struct line *l)
+{
+    int result = 0;
+    nook_task *task = TASK(l->word[2]);
+    if (task == NULL)
+        return 0;
+    int rc = settle(l->word[1], nook_shield(task, &result));
+    if (rc == 0)
+        say(self, "shield %s %s", l->word[2], how(result).text);
+    return rc;
+}
+
+static nook_wait_until until_of(const char *word)
+{
+    if (strcmp(word, "first") == 0)
+        return NOOK_FIRST_COMPLETED;
+    return strcmp(word, "error") == 0 ? NOOK_FIRST_ERROR : NOOK_ALL_COMPLETED;
+}
+
+static int does_wait(struct actor *self, const struct line *l)
+{
+    char text[160] = "";
+    struct some some = some_of(l, 4);
+    if (some.n == 0)
+        return 0;
+    int over = nook_wait(some.tasks, some.n, until_of(l->word[1]), time_of(l->word[2]), NULL);
+    int rc = settle(l->word[3], over == NOOK_ETIMEDOUT ? 0 : over);
+    for (size_t i = 0; i < some.n; i++) {
         size_t used = strlen(text);
-        (void)snprintf(text + used, sizeof text - used, " %s", how(results[i]).text);
+        (void)snprintf(text + used, sizeof text - used, " %s", state_of(some.tasks[i]).text);
     }
     if (rc == 0)
-        say(self, "gather%s", text);
+        say(self, "wait %s%s", over == 0 ? "over" : "timeout", text);
+    return rc;
+}
+
+static int does_wait_for(struct actor *self, const struct line *l)
+{
+    int result = 0;
+    nook_task *task = TASK(l->word[2]);
+    if (task == NULL)
+        return 0;
+    int rc = nook_task_wait_for(task, time_of(l->word[1]), &result);
+    if (rc == 0)
+        say(self, "wait_for %s %s", l->word[2], how(result).text);
     return rc;
 }
 
@@ -472,12 +550,14 @@ static const struct {
     const char *word;
     int (*fn)(struct actor *self, const struct line *l);
 } statements[] = {
-    {"return", does_return},   {"fail", does_fail},
-    {"yield", does_yield},     {"sleep", does_sleep},
-    {"join", does_join},       {"await", does_await},
-    {"gather", does_gather},   {"thread", does_thread},
-    {"timeout", does_timeout}, {"reschedule", does_reschedule},
-    {"expired", does_expired}, {"catch", does_catch},
+    {"return", does_return},     {"fail", does_fail},
+    {"yield", does_yield},       {"sleep", does_sleep},
+    {"join", does_join},         {"await", does_await},
+    {"gather", does_gather},     {"gather_first", does_gather_first},
+    {"shield", does_shield},     {"wait", does_wait},
+    {"wait_for", does_wait_for}, {"thread", does_thread},
+    {"timeout", does_timeout},   {"reschedule", does_reschedule},
+    {"expired", does_expired},   {"catch", does_catch},
     {"run", does_run},
 };
 

@@ -23,6 +23,9 @@ Only in tasks, because they wait or concern waiting:
     yield                  sleep NS
     join T                 says how T ended        await T     ends like T where T failed
     gather NS T...         NS: see reference.py
+    gather_first NS T...   without return_exceptions
+    shield NS T            wait HOW NS LIMIT T...  HOW is all, first or error
+    wait_for LIMIT T
     thread NS              the block runs in another thread, by to_thread
     timeout D NS           a block under a deadline
     reschedule D NS        expired D
@@ -54,7 +57,7 @@ class Program:
         self.made = dict.fromkeys("vctkhd", 0)
         self.vars, self.contexts, self.tokens, self.handles = [], [], [], []
         self.tasks, self.closed = ["t0"], []
-        self.left = rng.randint(10, 70)
+        self.left = rng.randint(10, 90)
 
     def fresh(self, kind):
         self.made[kind] += 1
@@ -100,7 +103,8 @@ class Program:
             kinds += [(self.spawn, 7), (self.soon, 2), (self.later, 2), (self.done, 3),
                       (self.run, 2)]
         if scope.waits:
-            kinds += [(self.yields, 5), (self.sleep, 5), (self.join, 5), (self.gather, 2),
+            kinds += [(self.yields, 5), (self.sleep, 5), (self.join, 5), (self.gather, 2), (self.gather_first, 1),
+                      (self.shield, 1), (self.wait, 2), (self.wait_for, 2),
                       (self.thread, 1), (self.uncancel, 1), (self.leave, 0.2)]
             if scope.depth < DEPTH:
                 kinds += [(self.timeout, 3), (self.catch, 4)]
@@ -192,10 +196,28 @@ class Program:
         if self.closed:
             self.emit(self.rng.choice(["join", "join", "await"]), self.rng.choice(self.closed))
 
-    def gather(self, _):
+    def some(self, word, *words):
+        """A task may be there more than once."""
         if self.closed:
             tasks = [self.rng.choice(self.closed) for _ in range(self.rng.randint(1, 4))]
-            self.emit("gather", self.time(), *tasks)
+            self.emit(word, *words, self.time(), *tasks)
+
+    def gather(self, _):
+        self.some("gather")
+
+    def gather_first(self, _):
+        self.some("gather_first")
+
+    def wait(self, _):
+        self.some("wait", self.rng.choice(["all", "first", "error"]), self.time())
+
+    def shield(self, _):
+        if self.closed:
+            self.emit("shield", self.time(), self.rng.choice(self.closed))
+
+    def wait_for(self, _):
+        if self.closed:
+            self.emit("wait_for", self.time(), self.rng.choice(self.closed))
 
     def thread(self, _):
         self.emit("thread", self.time())

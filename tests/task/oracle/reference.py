@@ -11,9 +11,10 @@ that nobody can tell:
 - Timers that are due at once fire in no promised order (a heap), and one that wakes a
   sleeper takes a turn of the loop more than one that calls. Times are random to many
   digits, so that nothing else happens in the turn in which a timer fires.
-- gather wakes its caller a turn later than its last child is done, and to_thread two.
-  Both sleep before they say anything, whatever ends them; cancels that come meanwhile
-  count as one. So what they say is compared, and the turn in which it was known is not.
+- gather, wait and shield wake their caller a turn later than the task is done that they
+  waited for, and to_thread two. They sleep before they say anything, whatever ends them;
+  cancels that come meanwhile count as one. So what they say is compared, and the turn in
+  which it was known is not.
 - A to_thread job takes no time. nook waits for it where asyncio's await can be
   cancelled; after that sleep it is the same.
 
@@ -22,6 +23,7 @@ What nook decided otherwise than Python 3.11 is told here:
 - As since 3.13, uncancel to zero takes back a request that was not delivered.
 - As since 3.12, a timeout ignores the requests that were there before it.
 - A body that ends with a request undelivered has ended: its result is kept.
+- As since 3.12, wait_for is a timeout in the caller's own task [A8].
 - Who runs in a context of its own may `run` it once more [A27].
 - join says how a task ended; a cancelled one does not cancel who waits, unless the
   request came through who waits.
@@ -34,6 +36,8 @@ import threading
 
 BLOCKS = {"run", "spawn", "soon", "later", "done", "thread", "timeout", "catch"}
 LONG = 10**18
+HOW = {"all": asyncio.ALL_COMPLETED, "first": asyncio.FIRST_COMPLETED,
+       "error": asyncio.FIRST_EXCEPTION}
 
 
 class Loop(asyncio.BaseEventLoop):
@@ -135,6 +139,10 @@ def how_ended(task):
     if task.cancelled():
         return "cancelled"
     return how(task.exception()) if task.exception() else f"value {task.result()}"
+
+
+def state_of(task):
+    return how_ended(task) if task.done() else "alive"
 
 
 class Handle:
@@ -308,7 +316,7 @@ class Actor:
     def do_state(self, _, name):
         if name in self.names:
             task = self.names[name]
-            self.say("state", name, how_ended(task) if task.done() else "alive")
+            self.say("state", name, state_of(task))
 
     def do_return(self, _, value):
         raise Return(value)
@@ -329,19 +337,53 @@ class Actor:
         await asyncio.sleep(int(time))
         self.say("slept")
 
-    async def wait_join(self, _, name):
-        if name not in self.names:
-            return
-        me, task = asyncio.current_task(), self.names[name]
+    async def result_of(self, task, awaitable):
+        """Waits, and raises only where it is who waits that was cancelled."""
+        me = asyncio.current_task()
         waits, pending, asked = not task.done(), me._must_cancel, me.asked
         try:
-            await task
-        except (Failure, TimeoutError):
+            await awaitable
+        except Failure:
             pass
+        except TimeoutError:
+            if not task.done() or task.cancelled() or not task.exception():
+                raise
         except asyncio.CancelledError:
             if waits and (pending or me.asked > asked):
                 raise
-        self.say("join", name, how_ended(task))
+
+    async def wait_join(self, _, name):
+        if name in self.names:
+            task = self.names[name]
+            await self.result_of(task, task)
+            self.say("join", name, how_ended(task))
+
+    async def wait_wait_for(self, _, limit, name):
+        if name in self.names:
+            task = self.names[name]
+            await self.result_of(task, self.within(int(limit), task))
+            self.say("wait_for", name, how_ended(task))
+
+    async def within(self, limit, task):
+        if task.done():
+            return await task
+        async with Timeout(self.program.loop.now + limit):
+            return await task
+
+    async def wait_shield(self, _, time, name):
+        if name in self.names:
+            task = self.names[name]
+            await self.settle(time, self.result_of(task, asyncio.shield(task)))
+            self.say("shield", name, how_ended(task))
+
+    async def wait_wait(self, _, how, limit, time, *names):
+        tasks = [self.names[name] for name in names if name in self.names]
+        if tasks:
+            done, pending = await self.settle(
+                time, asyncio.wait(tasks, timeout=int(limit), return_when=HOW[how]))
+            failed = any(not task.cancelled() and task.exception() for task in done)
+            over = not pending or (done if how == "first" else failed if how == "error" else 0)
+            self.say("wait", "over" if over else "timeout", *map(state_of, tasks))
 
     async def wait_await(self, _, name):
         if name in self.names:
@@ -349,12 +391,14 @@ class Actor:
 
     async def settle(self, time, what):
         """What it ended with, after a sleep that nobody can shorten."""
-        result = None
+        result = failure = None
         cancelled = False
         try:
             result = await what
         except asyncio.CancelledError:
             cancelled = True
+        except (Failure, TimeoutError) as error:
+            failure = error
         while True:
             try:
                 await asyncio.sleep(int(time))
@@ -363,12 +407,19 @@ class Actor:
                 cancelled = True
         if cancelled:
             raise asyncio.CancelledError
+        if failure:
+            raise failure
         return result
 
     async def wait_gather(self, _, time, *names):
         tasks = [self.names[name] for name in names if name in self.names]
         await self.settle(time, asyncio.gather(*tasks, return_exceptions=True))
         self.say("gather", *map(how_ended, tasks))
+
+    async def wait_gather_first(self, _, time, *names):
+        tasks = [self.names[name] for name in names if name in self.names]
+        values = await self.settle(time, asyncio.gather(*tasks))
+        self.say("gather_first", *(f"value {value}" for value in values))
 
     async def wait_thread(self, at, time):
         actor = Actor(self.program, self.name + "-thread",
