@@ -261,9 +261,11 @@ static int wait_for_all(nook_group *group)
         cancelled = 1;
         abort_group(group);
     }
+    left = group->nook__live > 0;
     nook__unlock(task->run);
     wait.wait = (struct nook__wait){.begin = begin_exit};
-    (void)nook__park(&wait.wait);
+    if (left) /* a wait that is over would cost a turn */
+        (void)nook__park(&wait.wait);
     nook__lock(task->run);
     task->must_cancel = 0;
     nook__unlock(task->run);
