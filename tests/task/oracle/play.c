@@ -9,6 +9,7 @@
 #include "program.h"
 
 #include <inttypes.h>
+#include <nook/group.h>
 #include <nook/schedule.h>
 #include <nook/task.h>
 #include <nook/wait.h>
@@ -39,8 +40,10 @@ static int token_set[NAMES];
 static nook_task *tasks[NAMES];
 static nook_handle *handles[NAMES];
 static nook_deadline *deadlines[NAMES];
+static nook_group groups[NAMES];
+static int group_made[NAMES];
 static struct actor task_actors[NAMES], handle_actors[NAMES];
-static int n_vars, n_contexts, n_tokens, n_tasks, n_handles, n_deadlines;
+static int n_vars, n_contexts, n_tokens, n_tasks, n_handles, n_deadlines, n_groups;
 
 #define VAR(name) (vars[slot(name, &n_vars)])
 #define CONTEXT(name) (contexts[slot(name, &n_contexts)])
@@ -177,20 +180,42 @@ static int line_of(const struct line *l)
     return (int)(l - lines);
 }
 
+/* A body, and the context that is given by name. */
+static struct actor *new_task(const struct line *l, const char *context,
+                              nook_task_options *options)
+{
+    struct actor *actor = &task_actors[slot(l->word[1], &n_tasks)];
+    *actor = (struct actor){.name = l->word[1], .first = line_of(l) + 1};
+    *options = (nook_task_options){.name = l->word[1]};
+    if (strcmp(context, "empty") == 0)
+        options->start = NOOK_START_EMPTY;
+    else if (strcmp(context, "share") == 0)
+        options->start = NOOK_START_SHARE;
+    else if (strcmp(context, "copy") != 0)
+        options->context = CONTEXT(context);
+    return actor;
+}
+
 static void do_spawn(struct actor *self, const struct line *l)
 {
-    int n = slot(l->word[1], &n_tasks);
-    const char *context = l->word[2];
-    nook_task_options options = {.name = l->word[1]};
+    nook_task_options options;
+    struct actor *actor = new_task(l, l->word[2], &options);
     (void)self;
-    if (strcmp(context, "empty") == 0)
-        options.start = NOOK_START_EMPTY;
-    else if (strcmp(context, "share") == 0)
-        options.start = NOOK_START_SHARE;
-    else if (strcmp(context, "copy") != 0)
-        options.context = CONTEXT(context);
-    task_actors[n] = (struct actor){.name = l->word[1], .first = line_of(l) + 1};
-    must(nook_task_spawn(&tasks[n], run_task, &task_actors[n], &options), "spawn");
+    must(nook_task_spawn(&TASK(l->word[1]), run_task, actor, &options), "spawn");
+}
+
+static void do_member(struct actor *self, const struct line *l)
+{
+    nook_task_options options;
+    int group = slot(l->word[2], &n_groups);
+    struct actor *actor = new_task(l, l->word[3], &options);
+    if (!group_made[group])
+        return;
+    int rc = nook_group_spawn(&groups[group], &TASK(l->word[1]), run_task, actor, &options);
+    if (rc == NOOK_ECLOSED || rc == NOOK_ECANCELED)
+        say(self, "refused %s", l->word[1]);
+    else
+        must(rc, "member");
 }
 
 /* The argument `context`; *mine is to be given back. */
@@ -285,21 +310,14 @@ static const struct {
     const char *word;
     void (*fn)(struct actor *self, const struct line *l);
 } plain_statements[] = {
-    {"var", do_var},
-    {"context", do_context},
-    {"set", do_set},
-    {"get", do_get},
-    {"reset", do_reset},
-    {"list", do_list},
-    {"spawn", do_spawn},
-    {"soon", do_soon},
-    {"later", do_later},
-    {"done", do_done},
-    {"cancel_handle", do_cancel_handle},
-    {"cancel", do_cancel},
-    {"cancelling", do_cancelling},
-    {"state", do_state},
-    {"uncancel", do_uncancel},
+    {"var", do_var},       {"context", do_context},
+    {"set", do_set},       {"get", do_get},
+    {"reset", do_reset},   {"list", do_list},
+    {"spawn", do_spawn},   {"member", do_member},
+    {"soon", do_soon},     {"later", do_later},
+    {"done", do_done},     {"cancel_handle", do_cancel_handle},
+    {"cancel", do_cancel}, {"cancelling", do_cancelling},
+    {"state", do_state},   {"uncancel", do_uncancel},
 };
 
 /* --- what waits, or is left ------------------------------------------------------------ */
@@ -493,6 +511,32 @@ static int does_timeout(struct actor *self, const struct line *l)
     return rc == NOOK_ECANCELED && left == NOOK_ETIMEDOUT ? NOOK_ETIMEDOUT : rc;
 }
 
+static void say_group(struct actor *self, const char *name, const nook_group *group)
+{
+    char text[200] = "";
+    for (size_t i = 0; i < nook_group_errors(group) && i < group->room; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, sizeof text - used, " %s",
+                       how(group->errors[i].error).text);
+    }
+    say(self, "group %s%s", name, text);
+}
+
+static int does_group(struct actor *self, const struct line *l)
+{
+    nook_group_error errors[16];
+    int n = slot(l->word[1], &n_groups);
+    nook_group *group = &groups[n];
+    *group = (nook_group){.errors = errors, .room = 16};
+    must(nook_group_enter(group), "group");
+    group_made[n] = 1;
+    int left = block(self, line_of(l) + 1);
+    int rc = nook_group_exit(group, left < 0 ? left : 0);
+    if (rc != NOOK_ECANCELED)
+        say_group(self, l->word[1], group);
+    return rc != 0 ? rc : left;
+}
+
 static int does_reschedule(struct actor *self, const struct line *l)
 {
     int n = slot(l->word[1], &n_deadlines);
@@ -557,16 +601,16 @@ static const struct {
     {"shield", does_shield},     {"wait", does_wait},
     {"wait_for", does_wait_for}, {"thread", does_thread},
     {"timeout", does_timeout},   {"reschedule", does_reschedule},
-    {"expired", does_expired},   {"catch", does_catch},
-    {"run", does_run},
+    {"expired", does_expired},   {"group", does_group},
+    {"catch", does_catch},       {"run", does_run},
 };
 
 /* --- bodies ---------------------------------------------------------------------------- */
 
 static int is_block(int at)
 {
-    static const char *const words[] = {"run",  "spawn",  "soon",    "later",
-                                        "done", "thread", "timeout", "catch"};
+    static const char *const words[] = {"run",    "spawn",   "soon",  "later", "done",
+                                        "thread", "timeout", "catch", "group", "member"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (is(at, words[i]))
             return 1;
@@ -649,6 +693,7 @@ static void forget(void)
     }
     memset(tasks, 0, sizeof tasks);
     memset(handles, 0, sizeof handles);
+    memset(group_made, 0, sizeof group_made);
     memset(tokens, 0, sizeof tokens);
     memset(token_set, 0, sizeof token_set);
     memset(contexts, 0, sizeof contexts);

@@ -24,6 +24,11 @@ What nook decided otherwise than Python 3.11 is told here:
 - As since 3.12, a timeout ignores the requests that were there before it.
 - A body that ends with a request undelivered has ended: its result is kept.
 - As since 3.12, wait_for is a timeout in the caller's own task [A8].
+- A group hears of the end of a task at once, when all who wait for it have, and cancels
+  the others in the order in which they were made; asyncio's hears by call_soon, and keeps
+  them in a set. It does not cancel who waits for it at its end; asyncio's does, and takes
+  that back, which costs a turn.
+- As since 3.13, a request that others made is heard after a group's errors.
 - Who runs in a context of its own may `run` it once more [A27].
 - join says how a task ended; a cancelled one does not cancel who waits, unless the
   request came through who waits.
@@ -34,7 +39,8 @@ import contextvars
 import sys
 import threading
 
-BLOCKS = {"run", "spawn", "soon", "later", "done", "thread", "timeout", "catch"}
+BLOCKS = {"run", "spawn", "soon", "later", "done", "thread", "timeout", "catch", "group",
+          "member"}
 LONG = 10**18
 HOW = {"all": asyncio.ALL_COMPLETED, "first": asyncio.FIRST_COMPLETED,
        "error": asyncio.FIRST_EXCEPTION}
@@ -84,6 +90,18 @@ class Task(asyncio.tasks._PyTask):
     def __init__(self, loop, coro, **options):
         super().__init__(coro, loop=loop, **options)
         self.asked = 0
+        self.group = None
+
+    def add_done_callback(self, fn, **options):
+        if isinstance(getattr(fn, "__self__", None), asyncio.TaskGroup):
+            self.group = fn
+        else:
+            super().add_done_callback(fn, **options)
+
+    def _Future__schedule_callbacks(self):
+        super()._Future__schedule_callbacks()
+        if self.group is not None:
+            self.group(self)
 
     def cancel(self, msg=None):
         self.asked += not self.done()
@@ -112,6 +130,45 @@ class Timeout(asyncio.Timeout):
         if expired and kind is not None and issubclass(kind, asyncio.CancelledError):
             if asyncio.current_task().cancelling() <= self.before:
                 raise TimeoutError from value
+
+
+class Ordered(dict):
+    def add(self, task):
+        self[task] = None
+
+    def discard(self, task):
+        self.pop(task, None)
+
+    def __iter__(self):
+        return iter(list(self.keys()))
+
+
+class TaskGroup(asyncio.TaskGroup):
+    """3.13's, in any version."""
+
+    async def __aenter__(self):
+        await super().__aenter__()
+        self._tasks = Ordered()
+        return self
+
+    async def __aexit__(self, kind, value, trace):
+        me = asyncio.current_task()
+        try:
+            return await super().__aexit__(kind, value, trace)
+        except BaseExceptionGroup:
+            if sys.version_info < (3, 13) and me.cancelling():
+                me.uncancel()
+                me.cancel()
+            raise
+
+    def _on_task_done(self, task):
+        quiet = self._exiting and not self._parent_cancel_requested
+        self._parent_cancel_requested |= quiet
+        super()._on_task_done(task)
+        if quiet:
+            self._parent_cancel_requested = False
+            if not task.cancelled() and task.exception() and not self._aborting:
+                self._abort()
 
 
 class Failure(Exception):
@@ -281,6 +338,17 @@ class Actor:
         actor = Actor(self.program, name, given.get("context"))
         self.names[name] = self.program.loop.create_task(actor.task(at), **given)
 
+    def do_member(self, at, name, group, context):
+        if group not in self.names:
+            return
+        given = self.given(context)
+        body = Actor(self.program, name, given.get("context")).task(at)
+        try:
+            self.names[name] = self.names[group].create_task(body, **given)
+        except RuntimeError:
+            body.close()
+            self.say("refused", name)
+
     def new_handle(self, name, at, given):
         actor = Actor(self.program, name, given.get("context"))
         self.names[name] = Handle(lambda: actor.callback(at))
@@ -435,6 +503,21 @@ class Actor:
                 await self.block(at)
         finally:
             self.say("timeout", name, "expired" if scope.expired() else "in-time")
+
+    async def wait_group(self, at, name):
+        left = None
+        try:
+            async with TaskGroup() as self.names[name]:
+                try:
+                    await self.block(at)
+                except Return as value:
+                    left = value
+        except BaseExceptionGroup as failed:
+            self.say("group", name, *map(how, failed.exceptions))
+            raise failed.exceptions[0]
+        self.say("group", name)
+        if left:
+            raise left
 
     async def wait_reschedule(self, _, name, time):
         if name in self.names:
