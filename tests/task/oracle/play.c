@@ -427,7 +427,10 @@ static int does_gather(struct actor *self, const struct line *l)
 static int does_gather_first(struct actor *self, const struct line *l)
 {
     struct some some = some_of(l, 2);
-    int rc = settle(l->word[1], nook_gather_first_error(some.tasks, some.n, some.results));
+    int rc = nook_yield();
+    if (rc != 0)
+        return rc;
+    rc = settle(l->word[1], nook_gather_first_error(some.tasks, some.n, some.results));
     if (rc == 0)
         say_results(self, "gather_first", &some);
     return rc;

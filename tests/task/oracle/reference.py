@@ -15,6 +15,8 @@ that nobody can tell:
   waited for, and to_thread two. They sleep before they say anything, whatever ends them;
   cancels that come meanwhile count as one. So what they say is compared, and the turn in
   which it was known is not.
+- gather waits a turn even where a task has failed already, and a request that is still to
+  be delivered reaches the others; nook's answers at once. gather_first yields before.
 - A to_thread job takes no time. nook waits for it where asyncio's await can be
   cancelled; after that sleep it is the same.
 
@@ -27,7 +29,7 @@ What nook decided otherwise than Python 3.11 is told here:
 - A group hears of the end of a task at once, when all who wait for it have, and cancels
   the others in the order in which they were made; asyncio's hears by call_soon, and keeps
   them in a set. It does not cancel who waits for it at its end; asyncio's does, and takes
-  that back, which costs a turn.
+  that back, which costs a turn. Nor does a second cancel wake who waits there.
 - As since 3.13, a request that others made is heard after a group's errors.
 - Who runs in a context of its own may `run` it once more [A27].
 - join says how a task ended; a cancelled one does not cancel who waits, unless the
@@ -90,7 +92,8 @@ class Task(asyncio.tasks._PyTask):
     def __init__(self, loop, coro, **options):
         super().__init__(coro, loop=loop, **options)
         self.asked = 0
-        self.group = None
+        self.group = None  # what hears of its end
+        self.exits = None  # the group at whose end it waits
 
     def add_done_callback(self, fn, **options):
         if isinstance(getattr(fn, "__self__", None), asyncio.TaskGroup):
@@ -105,6 +108,11 @@ class Task(asyncio.tasks._PyTask):
 
     def cancel(self, msg=None):
         self.asked += not self.done()
+        if self.exits is not None and self._fut_waiter is not None:
+            if self.exits.woken:
+                self._num_cancels_requested += 1
+                return True
+            self.exits.woken = True
         return super().cancel(msg)
 
     def uncancel(self):
@@ -153,13 +161,18 @@ class TaskGroup(asyncio.TaskGroup):
 
     async def __aexit__(self, kind, value, trace):
         me = asyncio.current_task()
+        self.woken = me._must_cancel
+        me.exits, outer = self, me.exits
         try:
             return await super().__aexit__(kind, value, trace)
         except BaseExceptionGroup:
+            me.exits = outer
             if sys.version_info < (3, 13) and me.cancelling():
                 me.uncancel()
                 me.cancel()
             raise
+        finally:
+            me.exits = outer
 
     def _on_task_done(self, task):
         quiet = self._exiting and not self._parent_cancel_requested
@@ -486,6 +499,7 @@ class Actor:
 
     async def wait_gather_first(self, _, time, *names):
         tasks = [self.names[name] for name in names if name in self.names]
+        await asyncio.sleep(0)
         values = await self.settle(time, asyncio.gather(*tasks))
         self.say("gather_first", *(f"value {value}" for value in values))
 
