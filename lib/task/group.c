@@ -248,7 +248,7 @@ static void undo_exit(struct nook__wait *wait, nook_task *task)
 /* Waits for all. 1: a cancel came, the first; none after it can end the wait. */
 static int wait_for_all(nook_group *group)
 {
-    struct exit_wait wait = {{.begin = begin_exit, .undo = undo_exit}, group};
+    struct exit_wait wait = {{.begin = begin_exit, .undo = undo_exit, .empty = 1}, group};
     nook_task *task = group->nook__parent;
     int cancelled = 0;
     nook__lock(task->run);
@@ -261,9 +261,11 @@ static int wait_for_all(nook_group *group)
         cancelled = 1;
         abort_group(group);
     }
+    left = group->nook__live > 0;
     nook__unlock(task->run);
     wait.wait = (struct nook__wait){.begin = begin_exit};
-    (void)nook__park(&wait.wait);
+    if (left) /* a wait that is over would cost a turn */
+        (void)nook__park(&wait.wait);
     nook__lock(task->run);
     task->must_cancel = 0;
     nook__unlock(task->run);

@@ -138,7 +138,8 @@ int nook__park(struct nook__wait *wait)
     }
     arrive();
     nook__take_over(wait);
-    if (wait->empty && wait->result == 0 && nook__take_cancel(task))
+    if (wait->empty && (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) &&
+        nook__take_cancel(task))
         return NOOK_ECANCELED;
     return wait->result;
 }
@@ -277,14 +278,21 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
     nook__unlock(run);
 }
 
+/* Its group comes last: what that cancels stands behind those who waited. */
 static void wake_joiners(nook_task *task)
 {
+    struct nook__joiner *group = NULL;
     while (!nook__list_empty(&task->joiners)) {
         struct nook__joiner *joiner =
             NOOK__CONTAINER(task->joiners.next, struct nook__joiner, link);
         nook__list_remove(&joiner->link);
-        joiner->ended(joiner, task);
+        if (joiner == &task->member)
+            group = joiner;
+        else
+            joiner->ended(joiner, task);
     }
+    if (group != NULL)
+        group->ended(group, task);
 }
 
 /* The task has ended: gives back what it held, and tells who waits. */

@@ -120,6 +120,7 @@ static int keep_watch(struct watch *watch)
     struct nook__joiner few[FEW];
     watch->wait.begin = begin;
     watch->wait.undo = undo;
+    watch->wait.empty = 1;
     watch->joiners = few;
     if (count_all(watch))
         return 0;
@@ -368,7 +369,7 @@ static nook_task *give_next(nook_completions *completions)
 
 int nook_completions_next(nook_completions *completions, nook_task **task)
 {
-    struct next_wait waiting = {.wait = {.begin = begin_next, .undo = leave_next},
+    struct next_wait waiting = {.wait = {.begin = begin_next, .undo = leave_next, .empty = 1},
                                 .timer = {.fire = time_came_for_next},
                                 .of = completions};
     nook_task *self = nook_task_current();

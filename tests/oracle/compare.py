@@ -93,7 +93,7 @@ def blocks_of(lines):
 
 
 BLOCK_WORDS = {"enter", "run", "spawn", "soon", "later", "done", "thread", "timeout", "catch",
-               "shield", "group", "wait_for"}
+               "group", "member"}
 
 
 def bodies(statements, start=0):

@@ -2,6 +2,7 @@
 /* Cancellation: when it arrives, where it goes, how often, and who takes it back. */
 #include "support.h"
 
+#include <nook/wait.h>
 #include <sys/socket.h>
 
 /* On main's worker: there they come first to their wait when main sleeps. */
@@ -167,6 +168,12 @@ static int cancel_the_woken(void *arg)
     return rc;
 }
 
+static int sleep_for_ever(void *arg)
+{
+    (void)arg;
+    return nook_sleep(UINT64_MAX);
+}
+
 static int one_yield(struct woken *woken)
 {
     (void)woken;
@@ -188,6 +195,23 @@ static int one_gather(struct woken *woken)
     return nook_gather(&woken->inner, 1, NULL);
 }
 
+static int one_shield(struct woken *woken)
+{
+    return nook_shield(woken->inner, NULL);
+}
+
+/* For somebody who will not end before. */
+static int one_wait_in_time(struct woken *woken)
+{
+    nook_task *forever;
+    int rc = nook_task_spawn(&forever, sleep_for_ever, NULL, NULL);
+    if (rc == 0)
+        rc = nook_wait(&forever, 1, NOOK_ALL_COMPLETED, woken->sleeps, NULL);
+    (void)nook_task_cancel(forever);
+    nook_task_unref(forever);
+    return rc;
+}
+
 static void expect_woken_cancelled(enum way way, struct woken woken)
 {
     assert_int_equal(run(way, cancel_the_woken, &woken), 0);
@@ -204,9 +228,11 @@ static void a_request_before_the_woken_task_runs_ends_its_wait(void **state)
         expect_woken_cancelled(one_thread[i], (struct woken){.wait = one_yield, .yields = 1});
         expect_woken_cancelled(one_thread[i], (struct woken){.wait = one_join, .yields = 2});
         expect_woken_cancelled(one_thread[i], (struct woken){.wait = one_gather, .yields = 2});
+        expect_woken_cancelled(one_thread[i], (struct woken){.wait = one_shield, .yields = 2});
     }
     /* Both are due at once, and main is first. */
     expect_woken_cancelled(VIRTUAL, (struct woken){.wait = one_sleep, .sleeps = MS});
+    expect_woken_cancelled(VIRTUAL, (struct woken){.wait = one_wait_in_time, .sleeps = MS});
 }
 
 /* --- a task that waits for a task ----------------------------------------- */

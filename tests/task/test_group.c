@@ -538,6 +538,100 @@ static void an_inner_group_left_open_is_closed_by_the_outer(void **state)
     every_way(inner_left_open);
 }
 
+/* --- no turn too many ------------------------------------------------------------------------
+ */
+
+static int speak(void *word)
+{
+    note(word);
+    return 0;
+}
+
+/* Its parent waits at the exit, and is to go on before the task that is made after the cancel.
+ */
+static int cancel_parent_and_end(void *parent)
+{
+    WANT(nook_task_cancel(parent) == 0);
+    return nook_task_spawn(NULL, speak, (void *)(uintptr_t) "later", NULL);
+}
+
+static int exit_cancelled(void *arg)
+{
+    nook_group group = {0};
+    (void)arg;
+    WANT(nook_group_enter(&group) == 0);
+    WANT(nook_group_spawn(&group, NULL, cancel_parent_and_end, nook_task_current(), NULL) == 0);
+    int rc = nook_group_exit(&group, 0);
+    note("left");
+    return rc;
+}
+
+static int leave_a_group(void *arg)
+{
+    int result = 0;
+    nook_task *task;
+    (void)arg;
+    WANT(nook_task_spawn(&task, exit_cancelled, NULL, NULL) == 0);
+    WANT(nook_task_join(task, &result) == 0);
+    nook_task_unref(task);
+    return result;
+}
+
+static void a_cancelled_exit_whose_tasks_have_ended_goes_on_in_its_turn(void **state)
+{
+    (void)state;
+    trace_clear();
+    assert_int_equal(run(VIRTUAL, leave_a_group, NULL), NOOK_ECANCELED);
+    assert_string_equal(trace, "left later");
+}
+
+static int fail_after_a_sleep(void *arg)
+{
+    (void)arg;
+    (void)nook_sleep(MS);
+    return -EIO;
+}
+
+static int sleep_and_speak(void *word)
+{
+    int rc = nook_sleep(LONG);
+    note(word);
+    return rc;
+}
+
+static int join_and_speak(void *task)
+{
+    int rc = nook_task_join(task, NULL);
+    note("joined");
+    return rc;
+}
+
+static int fail_among_siblings(void *arg)
+{
+    nook_group group = {0};
+    nook_task *failing;
+    (void)arg;
+    WANT(nook_group_enter(&group) == 0);
+    WANT(nook_group_spawn(&group, &failing, fail_after_a_sleep, NULL, NULL) == 0);
+    WANT(nook_group_spawn(&group, NULL, sleep_and_speak, (void *)(uintptr_t) "sibling", NULL) ==
+         0);
+    WANT(nook_task_spawn(NULL, join_and_speak, failing, NULL) == 0);
+    int rc = nook_group_exit(&group, 0);
+    note("left");
+    WANT(nook_yield() == 0);
+    nook_task_unref(failing);
+    return rc;
+}
+
+/* As in asyncio, where the group's callback runs when all of them have been called. */
+static void who_waits_for_the_failing_comes_before_whom_its_group_cancels(void **state)
+{
+    (void)state;
+    trace_clear();
+    assert_int_equal(run(VIRTUAL, fail_among_siblings, NULL), -EIO);
+    assert_string_equal(trace, "joined sibling left");
+}
+
 /* --- the end of the run ----------------------------------------------------------------------
  */
 
@@ -586,6 +680,8 @@ int main(void)
         task_test(groups_check_who_calls),
         task_test(a_task_that_ends_inside_a_group_is_told_where_it_entered),
         task_test(an_inner_group_left_open_is_closed_by_the_outer),
+        task_test(a_cancelled_exit_whose_tasks_have_ended_goes_on_in_its_turn),
+        task_test(who_waits_for_the_failing_comes_before_whom_its_group_cancels),
         task_test(a_group_waits_for_its_tasks_also_when_the_run_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

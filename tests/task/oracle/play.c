@@ -9,8 +9,10 @@
 #include "program.h"
 
 #include <inttypes.h>
+#include <nook/group.h>
 #include <nook/schedule.h>
 #include <nook/task.h>
+#include <nook/wait.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +40,10 @@ static int token_set[NAMES];
 static nook_task *tasks[NAMES];
 static nook_handle *handles[NAMES];
 static nook_deadline *deadlines[NAMES];
+static nook_group groups[NAMES];
+static int group_made[NAMES];
 static struct actor task_actors[NAMES], handle_actors[NAMES];
-static int n_vars, n_contexts, n_tokens, n_tasks, n_handles, n_deadlines;
+static int n_vars, n_contexts, n_tokens, n_tasks, n_handles, n_deadlines, n_groups;
 
 #define VAR(name) (vars[slot(name, &n_vars)])
 #define CONTEXT(name) (contexts[slot(name, &n_contexts)])
@@ -91,6 +95,11 @@ static int result_of(const nook_task *task)
     int result = 0;
     must(nook_task_result(task, &result), "result");
     return result;
+}
+
+static struct text state_of(const nook_task *task)
+{
+    return nook_task_done(task) ? how(result_of(task)) : (struct text){"alive"};
 }
 
 /* --- contexts ----------------------------------------------------------------------- */
@@ -171,20 +180,42 @@ static int line_of(const struct line *l)
     return (int)(l - lines);
 }
 
+/* A body, and the context that is given by name. */
+static struct actor *new_task(const struct line *l, const char *context,
+                              nook_task_options *options)
+{
+    struct actor *actor = &task_actors[slot(l->word[1], &n_tasks)];
+    *actor = (struct actor){.name = l->word[1], .first = line_of(l) + 1};
+    *options = (nook_task_options){.name = l->word[1]};
+    if (strcmp(context, "empty") == 0)
+        options->start = NOOK_START_EMPTY;
+    else if (strcmp(context, "share") == 0)
+        options->start = NOOK_START_SHARE;
+    else if (strcmp(context, "copy") != 0)
+        options->context = CONTEXT(context);
+    return actor;
+}
+
 static void do_spawn(struct actor *self, const struct line *l)
 {
-    int n = slot(l->word[1], &n_tasks);
-    const char *context = l->word[2];
-    nook_task_options options = {.name = l->word[1]};
+    nook_task_options options;
+    struct actor *actor = new_task(l, l->word[2], &options);
     (void)self;
-    if (strcmp(context, "empty") == 0)
-        options.start = NOOK_START_EMPTY;
-    else if (strcmp(context, "share") == 0)
-        options.start = NOOK_START_SHARE;
-    else if (strcmp(context, "copy") != 0)
-        options.context = CONTEXT(context);
-    task_actors[n] = (struct actor){.name = l->word[1], .first = line_of(l) + 1};
-    must(nook_task_spawn(&tasks[n], run_task, &task_actors[n], &options), "spawn");
+    must(nook_task_spawn(&TASK(l->word[1]), run_task, actor, &options), "spawn");
+}
+
+static void do_member(struct actor *self, const struct line *l)
+{
+    nook_task_options options;
+    int group = slot(l->word[2], &n_groups);
+    struct actor *actor = new_task(l, l->word[3], &options);
+    if (!group_made[group])
+        return;
+    int rc = nook_group_spawn(&groups[group], &TASK(l->word[1]), run_task, actor, &options);
+    if (rc == NOOK_ECLOSED || rc == NOOK_ECANCELED)
+        say(self, "refused %s", l->word[1]);
+    else
+        must(rc, "member");
 }
 
 /* The argument `context`; *mine is to be given back. */
@@ -266,8 +297,7 @@ static void do_state(struct actor *self, const struct line *l)
 {
     nook_task *task = TASK(l->word[1]);
     if (task != NULL)
-        say(self, "state %s %s", l->word[1],
-            nook_task_done(task) ? how(result_of(task)).text : "alive");
+        say(self, "state %s %s", l->word[1], state_of(task).text);
 }
 
 static void do_uncancel(struct actor *self, const struct line *l)
@@ -280,21 +310,14 @@ static const struct {
     const char *word;
     void (*fn)(struct actor *self, const struct line *l);
 } plain_statements[] = {
-    {"var", do_var},
-    {"context", do_context},
-    {"set", do_set},
-    {"get", do_get},
-    {"reset", do_reset},
-    {"list", do_list},
-    {"spawn", do_spawn},
-    {"soon", do_soon},
-    {"later", do_later},
-    {"done", do_done},
-    {"cancel_handle", do_cancel_handle},
-    {"cancel", do_cancel},
-    {"cancelling", do_cancelling},
-    {"state", do_state},
-    {"uncancel", do_uncancel},
+    {"var", do_var},       {"context", do_context},
+    {"set", do_set},       {"get", do_get},
+    {"reset", do_reset},   {"list", do_list},
+    {"spawn", do_spawn},   {"member", do_member},
+    {"soon", do_soon},     {"later", do_later},
+    {"done", do_done},     {"cancel_handle", do_cancel_handle},
+    {"cancel", do_cancel}, {"cancelling", do_cancelling},
+    {"state", do_state},   {"uncancel", do_uncancel},
 };
 
 /* --- what waits, or is left ------------------------------------------------------------ */
@@ -366,22 +389,98 @@ static int settle(const char *time, int rc)
     return rc;
 }
 
+/* The tasks that the line names from a word on. */
+struct some {
+    nook_task *tasks[WORDS];
+    int results[WORDS];
+    size_t n;
+};
+
+static struct some some_of(const struct line *l, int from)
+{
+    struct some some = {.n = 0};
+    for (int i = from; i < l->words; i++)
+        if (TASK(l->word[i]) != NULL)
+            some.tasks[some.n++] = TASK(l->word[i]);
+    return some;
+}
+
+static void say_results(const struct actor *self, const char *what, const struct some *some)
+{
+    char text[160] = "";
+    for (size_t i = 0; i < some->n; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, sizeof text - used, " %s", how(some->results[i]).text);
+    }
+    say(self, "%s%s", what, text);
+}
+
 static int does_gather(struct actor *self, const struct line *l)
 {
-    nook_task *gathered[WORDS];
-    int results[WORDS];
-    size_t n = 0;
-    char text[128] = "";
-    for (int i = 2; i < l->words; i++)
-        if (TASK(l->word[i]) != NULL)
-            gathered[n++] = TASK(l->word[i]);
-    int rc = settle(l->word[1], nook_gather(gathered, n, results));
-    for (size_t i = 0; rc == 0 && i < n; i++) {
+    struct some some = some_of(l, 2);
+    int rc = settle(l->word[1], nook_gather(some.tasks, some.n, some.results));
+    if (rc == 0)
+        say_results(self, "gather", &some);
+    return rc;
+}
+
+static int does_gather_first(struct actor *self, const struct line *l)
+{
+    struct some some = some_of(l, 2);
+    int rc = nook_yield();
+    if (rc != 0)
+        return rc;
+    rc = settle(l->word[1], nook_gather_first_error(some.tasks, some.n, some.results));
+    if (rc == 0)
+        say_results(self, "gather_first", &some);
+    return rc;
+}
+
+static int does_shield(struct actor *self, const struct line *l)
+{
+    int result = 0;
+    nook_task *task = TASK(l->word[2]);
+    if (task == NULL)
+        return 0;
+    int rc = settle(l->word[1], nook_shield(task, &result));
+    if (rc == 0)
+        say(self, "shield %s %s", l->word[2], how(result).text);
+    return rc;
+}
+
+static nook_wait_until until_of(const char *word)
+{
+    if (strcmp(word, "first") == 0)
+        return NOOK_FIRST_COMPLETED;
+    return strcmp(word, "error") == 0 ? NOOK_FIRST_ERROR : NOOK_ALL_COMPLETED;
+}
+
+static int does_wait(struct actor *self, const struct line *l)
+{
+    char text[160] = "";
+    struct some some = some_of(l, 4);
+    if (some.n == 0)
+        return 0;
+    int over = nook_wait(some.tasks, some.n, until_of(l->word[1]), time_of(l->word[2]), NULL);
+    int rc = settle(l->word[3], over == NOOK_ETIMEDOUT ? 0 : over);
+    for (size_t i = 0; i < some.n; i++) {
         size_t used = strlen(text);
-        (void)snprintf(text + used, sizeof text - used, " %s", how(results[i]).text);
+        (void)snprintf(text + used, sizeof text - used, " %s", state_of(some.tasks[i]).text);
     }
     if (rc == 0)
-        say(self, "gather%s", text);
+        say(self, "wait %s%s", over == 0 ? "over" : "timeout", text);
+    return rc;
+}
+
+static int does_wait_for(struct actor *self, const struct line *l)
+{
+    int result = 0;
+    nook_task *task = TASK(l->word[2]);
+    if (task == NULL)
+        return 0;
+    int rc = nook_task_wait_for(task, time_of(l->word[1]), &result);
+    if (rc == 0)
+        say(self, "wait_for %s %s", l->word[2], how(result).text);
     return rc;
 }
 
@@ -413,6 +512,32 @@ static int does_timeout(struct actor *self, const struct line *l)
     int late = nook_deadline_expired(&deadline);
     say(self, "timeout %s %s", l->word[1], late ? "expired" : "in-time");
     return rc == NOOK_ECANCELED && left == NOOK_ETIMEDOUT ? NOOK_ETIMEDOUT : rc;
+}
+
+static void say_group(struct actor *self, const char *name, const nook_group *group)
+{
+    char text[200] = "";
+    for (size_t i = 0; i < nook_group_errors(group) && i < group->room; i++) {
+        size_t used = strlen(text);
+        (void)snprintf(text + used, sizeof text - used, " %s",
+                       how(group->errors[i].error).text);
+    }
+    say(self, "group %s%s", name, text);
+}
+
+static int does_group(struct actor *self, const struct line *l)
+{
+    nook_group_error errors[16];
+    int n = slot(l->word[1], &n_groups);
+    nook_group *group = &groups[n];
+    *group = (nook_group){.errors = errors, .room = 16};
+    must(nook_group_enter(group), "group");
+    group_made[n] = 1;
+    int left = block(self, line_of(l) + 1);
+    int rc = nook_group_exit(group, left < 0 ? left : 0);
+    if (rc != NOOK_ECANCELED)
+        say_group(self, l->word[1], group);
+    return rc != 0 ? rc : left;
 }
 
 static int does_reschedule(struct actor *self, const struct line *l)
@@ -472,21 +597,23 @@ static const struct {
     const char *word;
     int (*fn)(struct actor *self, const struct line *l);
 } statements[] = {
-    {"return", does_return},   {"fail", does_fail},
-    {"yield", does_yield},     {"sleep", does_sleep},
-    {"join", does_join},       {"await", does_await},
-    {"gather", does_gather},   {"thread", does_thread},
-    {"timeout", does_timeout}, {"reschedule", does_reschedule},
-    {"expired", does_expired}, {"catch", does_catch},
-    {"run", does_run},
+    {"return", does_return},     {"fail", does_fail},
+    {"yield", does_yield},       {"sleep", does_sleep},
+    {"join", does_join},         {"await", does_await},
+    {"gather", does_gather},     {"gather_first", does_gather_first},
+    {"shield", does_shield},     {"wait", does_wait},
+    {"wait_for", does_wait_for}, {"thread", does_thread},
+    {"timeout", does_timeout},   {"reschedule", does_reschedule},
+    {"expired", does_expired},   {"group", does_group},
+    {"catch", does_catch},       {"run", does_run},
 };
 
 /* --- bodies ---------------------------------------------------------------------------- */
 
 static int is_block(int at)
 {
-    static const char *const words[] = {"run",  "spawn",  "soon",    "later",
-                                        "done", "thread", "timeout", "catch"};
+    static const char *const words[] = {"run",    "spawn",   "soon",  "later", "done",
+                                        "thread", "timeout", "catch", "group", "member"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         if (is(at, words[i]))
             return 1;
@@ -569,6 +696,7 @@ static void forget(void)
     }
     memset(tasks, 0, sizeof tasks);
     memset(handles, 0, sizeof handles);
+    memset(group_made, 0, sizeof group_made);
     memset(tokens, 0, sizeof tokens);
     memset(token_set, 0, sizeof token_set);
     memset(contexts, 0, sizeof contexts);

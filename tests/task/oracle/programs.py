@@ -10,6 +10,7 @@ CONTEXT is copy, empty, share (the creator's own) or a context's name; NS is a t
     get V                  reset V T               list C
     run C                  a block, in C; does not wait
     spawn T CONTEXT        a task; its body is the block
+    member T G CONTEXT     a task of the group; its body is the block
     soon H CONTEXT         a callback; its body is the block, and does not wait
     later H NS CONTEXT
     done H T CONTEXT       when T has ended
@@ -23,6 +24,10 @@ Only in tasks, because they wait or concern waiting:
     yield                  sleep NS
     join T                 says how T ended        await T     ends like T where T failed
     gather NS T...         NS: see reference.py
+    gather_first NS T...   without return_exceptions
+    shield NS T            wait HOW NS LIMIT T...  HOW is all, first or error
+    wait_for LIMIT T
+    group G                a block, in a task group
     thread NS              the block runs in another thread, by to_thread
     timeout D NS           a block under a deadline
     reschedule D NS        expired D
@@ -42,8 +47,9 @@ SECOND = 10**12
 class Scope:
     """Where a statement stands: what it may do and name."""
 
-    def __init__(self, waits, in_task=True, deadlines=(), depth=0, runs=False):
+    def __init__(self, waits, in_task=True, deadlines=(), groups=(), depth=0, runs=False):
         self.waits, self.in_task, self.runs = waits, in_task, runs
+        self.groups = list(groups)
         self.deadlines, self.depth = list(deadlines), depth
 
 
@@ -51,10 +57,10 @@ class Program:
     def __init__(self, rng, number):
         self.rng = rng
         self.lines = [f"program {number}"]
-        self.made = dict.fromkeys("vctkhd", 0)
+        self.made = dict.fromkeys("vctkhdg", 0)
         self.vars, self.contexts, self.tokens, self.handles = [], [], [], []
         self.tasks, self.closed = ["t0"], []
-        self.left = rng.randint(10, 70)
+        self.left = rng.randint(10, 90)
 
     def fresh(self, kind):
         self.made[kind] += 1
@@ -87,10 +93,11 @@ class Program:
                 self.left -= 1
                 self.statement(scope)
 
-    def inner(self, scope, waits=None, in_task=None, deadlines=None):
+    def inner(self, scope, waits=None, in_task=None, deadlines=None, groups=()):
         return Scope(scope.waits if waits is None else waits,
                      scope.in_task if in_task is None else in_task,
-                     scope.deadlines if deadlines is None else deadlines, scope.depth + 1)
+                     scope.deadlines if deadlines is None else deadlines,
+                     [*scope.groups, *groups], scope.depth + 1)
 
     def statement(self, scope):
         kinds = [(self.bind, 5), (self.read, 4), (self.reset, 3), (self.new_context, 1),
@@ -99,11 +106,14 @@ class Program:
         if scope.depth < DEPTH:
             kinds += [(self.spawn, 7), (self.soon, 2), (self.later, 2), (self.done, 3),
                       (self.run, 2)]
+            if scope.groups:
+                kinds.append((self.member, 7))
         if scope.waits:
-            kinds += [(self.yields, 5), (self.sleep, 5), (self.join, 5), (self.gather, 2),
-                      (self.thread, 1), (self.uncancel, 1), (self.leave, 0.2)]
+            kinds += [(self.yields, 5), (self.sleep, 5), (self.join, 5), (self.gather, 2), (self.gather_first, 1),
+                      (self.shield, 1), (self.wait, 2), (self.wait_for, 2),
+                      (self.thread, 1), (self.uncancel, 1), (self.leave, 0.5)]
             if scope.depth < DEPTH:
-                kinds += [(self.timeout, 3), (self.catch, 4)]
+                kinds += [(self.timeout, 3), (self.catch, 4), (self.group, 2)]
             if scope.deadlines:
                 kinds += [(self.reschedule, 2), (self.expired, 1)]
         makers, weights = zip(*kinds)
@@ -139,7 +149,7 @@ class Program:
     def run(self, scope):
         if self.contexts and not scope.runs:  # the oracle of contexts has those in each other
             self.emit("run", self.rng.choice(self.contexts))
-            self.block(Scope(False, False, depth=scope.depth + 1, runs=True), 4)
+            self.block(Scope(False, False, (), scope.groups, scope.depth + 1, True), 4)
 
     def spawn(self, scope):
         task = self.fresh("t")
@@ -147,6 +157,18 @@ class Program:
         self.tasks.append(task)
         self.block(self.inner(scope, waits=True, in_task=True, deadlines=()), 9)
         self.closed.append(task)
+
+    def member(self, scope):
+        task = self.fresh("t")
+        self.emit("member", task, self.rng.choice(scope.groups), self.context(scope))
+        self.tasks.append(task)
+        self.block(self.inner(scope, waits=True, in_task=True, deadlines=()), 9)
+        self.closed.append(task)
+
+    def group(self, scope):
+        group = self.fresh("g")
+        self.emit("group", group)
+        self.block(self.inner(scope, groups=[group]), 9)
 
     def callback(self, scope, word, *words):
         handle = self.fresh("h")
@@ -192,10 +214,28 @@ class Program:
         if self.closed:
             self.emit(self.rng.choice(["join", "join", "await"]), self.rng.choice(self.closed))
 
-    def gather(self, _):
+    def some(self, word, *words):
+        """A task may be there more than once."""
         if self.closed:
             tasks = [self.rng.choice(self.closed) for _ in range(self.rng.randint(1, 4))]
-            self.emit("gather", self.time(), *tasks)
+            self.emit(word, *words, self.time(), *tasks)
+
+    def gather(self, _):
+        self.some("gather")
+
+    def gather_first(self, _):
+        self.some("gather_first")
+
+    def wait(self, _):
+        self.some("wait", self.rng.choice(["all", "first", "error"]), self.time())
+
+    def shield(self, _):
+        if self.closed:
+            self.emit("shield", self.time(), self.rng.choice(self.closed))
+
+    def wait_for(self, _):
+        if self.closed:
+            self.emit("wait_for", self.time(), self.rng.choice(self.closed))
 
     def thread(self, _):
         self.emit("thread", self.time())

@@ -11,9 +11,12 @@ that nobody can tell:
 - Timers that are due at once fire in no promised order (a heap), and one that wakes a
   sleeper takes a turn of the loop more than one that calls. Times are random to many
   digits, so that nothing else happens in the turn in which a timer fires.
-- gather wakes its caller a turn later than its last child is done, and to_thread two.
-  Both sleep before they say anything, whatever ends them; cancels that come meanwhile
-  count as one. So what they say is compared, and the turn in which it was known is not.
+- gather, wait and shield wake their caller a turn later than the task is done that they
+  waited for, and to_thread two. They sleep before they say anything, whatever ends them;
+  cancels that come meanwhile count as one. So what they say is compared, and the turn in
+  which it was known is not.
+- gather waits a turn even where a task has failed already, and a request that is still to
+  be delivered reaches the others; nook's answers at once. gather_first yields before.
 - A to_thread job takes no time. nook waits for it where asyncio's await can be
   cancelled; after that sleep it is the same.
 
@@ -22,6 +25,12 @@ What nook decided otherwise than Python 3.11 is told here:
 - As since 3.13, uncancel to zero takes back a request that was not delivered.
 - As since 3.12, a timeout ignores the requests that were there before it.
 - A body that ends with a request undelivered has ended: its result is kept.
+- As since 3.12, wait_for is a timeout in the caller's own task [A8].
+- A group hears of the end of a task at once, when all who wait for it have, and cancels
+  the others in the order in which they were made; asyncio's hears by call_soon, and keeps
+  them in a set. It does not cancel who waits for it at its end; asyncio's does, and takes
+  that back, which costs a turn. Nor does a second cancel wake who waits there.
+- As since 3.13, a request that others made is heard after a group's errors.
 - Who runs in a context of its own may `run` it once more [A27].
 - join says how a task ended; a cancelled one does not cancel who waits, unless the
   request came through who waits.
@@ -32,8 +41,11 @@ import contextvars
 import sys
 import threading
 
-BLOCKS = {"run", "spawn", "soon", "later", "done", "thread", "timeout", "catch"}
+BLOCKS = {"run", "spawn", "soon", "later", "done", "thread", "timeout", "catch", "group",
+          "member"}
 LONG = 10**18
+HOW = {"all": asyncio.ALL_COMPLETED, "first": asyncio.FIRST_COMPLETED,
+       "error": asyncio.FIRST_EXCEPTION}
 
 
 class Loop(asyncio.BaseEventLoop):
@@ -80,9 +92,27 @@ class Task(asyncio.tasks._PyTask):
     def __init__(self, loop, coro, **options):
         super().__init__(coro, loop=loop, **options)
         self.asked = 0
+        self.group = None  # what hears of its end
+        self.exits = None  # the group at whose end it waits
+
+    def add_done_callback(self, fn, **options):
+        if isinstance(getattr(fn, "__self__", None), asyncio.TaskGroup):
+            self.group = fn
+        else:
+            super().add_done_callback(fn, **options)
+
+    def _Future__schedule_callbacks(self):
+        super()._Future__schedule_callbacks()
+        if self.group is not None:
+            self.group(self)
 
     def cancel(self, msg=None):
         self.asked += not self.done()
+        if self.exits is not None and self._fut_waiter is not None:
+            if self.exits.woken:
+                self._num_cancels_requested += 1
+                return True
+            self.exits.woken = True
         return super().cancel(msg)
 
     def uncancel(self):
@@ -110,6 +140,50 @@ class Timeout(asyncio.Timeout):
                 raise TimeoutError from value
 
 
+class Ordered(dict):
+    def add(self, task):
+        self[task] = None
+
+    def discard(self, task):
+        self.pop(task, None)
+
+    def __iter__(self):
+        return iter(list(self.keys()))
+
+
+class TaskGroup(asyncio.TaskGroup):
+    """3.13's, in any version."""
+
+    async def __aenter__(self):
+        await super().__aenter__()
+        self._tasks = Ordered()
+        return self
+
+    async def __aexit__(self, kind, value, trace):
+        me = asyncio.current_task()
+        self.woken = me._must_cancel
+        me.exits, outer = self, me.exits
+        try:
+            return await super().__aexit__(kind, value, trace)
+        except BaseExceptionGroup:
+            me.exits = outer
+            if sys.version_info < (3, 13) and me.cancelling():
+                me.uncancel()
+                me.cancel()
+            raise
+        finally:
+            me.exits = outer
+
+    def _on_task_done(self, task):
+        quiet = self._exiting and not self._parent_cancel_requested
+        self._parent_cancel_requested |= quiet
+        super()._on_task_done(task)
+        if quiet:
+            self._parent_cancel_requested = False
+            if not task.cancelled() and task.exception() and not self._aborting:
+                self._abort()
+
+
 class Failure(Exception):
     pass
 
@@ -135,6 +209,10 @@ def how_ended(task):
     if task.cancelled():
         return "cancelled"
     return how(task.exception()) if task.exception() else f"value {task.result()}"
+
+
+def state_of(task):
+    return how_ended(task) if task.done() else "alive"
 
 
 class Handle:
@@ -273,6 +351,17 @@ class Actor:
         actor = Actor(self.program, name, given.get("context"))
         self.names[name] = self.program.loop.create_task(actor.task(at), **given)
 
+    def do_member(self, at, name, group, context):
+        if group not in self.names:
+            return
+        given = self.given(context)
+        body = Actor(self.program, name, given.get("context")).task(at)
+        try:
+            self.names[name] = self.names[group].create_task(body, **given)
+        except RuntimeError:
+            body.close()
+            self.say("refused", name)
+
     def new_handle(self, name, at, given):
         actor = Actor(self.program, name, given.get("context"))
         self.names[name] = Handle(lambda: actor.callback(at))
@@ -308,7 +397,7 @@ class Actor:
     def do_state(self, _, name):
         if name in self.names:
             task = self.names[name]
-            self.say("state", name, how_ended(task) if task.done() else "alive")
+            self.say("state", name, state_of(task))
 
     def do_return(self, _, value):
         raise Return(value)
@@ -329,19 +418,53 @@ class Actor:
         await asyncio.sleep(int(time))
         self.say("slept")
 
-    async def wait_join(self, _, name):
-        if name not in self.names:
-            return
-        me, task = asyncio.current_task(), self.names[name]
+    async def result_of(self, task, awaitable):
+        """Waits, and raises only where it is who waits that was cancelled."""
+        me = asyncio.current_task()
         waits, pending, asked = not task.done(), me._must_cancel, me.asked
         try:
-            await task
-        except (Failure, TimeoutError):
+            await awaitable
+        except Failure:
             pass
+        except TimeoutError:
+            if not task.done() or task.cancelled() or not task.exception():
+                raise
         except asyncio.CancelledError:
             if waits and (pending or me.asked > asked):
                 raise
-        self.say("join", name, how_ended(task))
+
+    async def wait_join(self, _, name):
+        if name in self.names:
+            task = self.names[name]
+            await self.result_of(task, task)
+            self.say("join", name, how_ended(task))
+
+    async def wait_wait_for(self, _, limit, name):
+        if name in self.names:
+            task = self.names[name]
+            await self.result_of(task, self.within(int(limit), task))
+            self.say("wait_for", name, how_ended(task))
+
+    async def within(self, limit, task):
+        if task.done():
+            return await task
+        async with Timeout(self.program.loop.now + limit):
+            return await task
+
+    async def wait_shield(self, _, time, name):
+        if name in self.names:
+            task = self.names[name]
+            await self.settle(time, self.result_of(task, asyncio.shield(task)))
+            self.say("shield", name, how_ended(task))
+
+    async def wait_wait(self, _, how, limit, time, *names):
+        tasks = [self.names[name] for name in names if name in self.names]
+        if tasks:
+            done, pending = await self.settle(
+                time, asyncio.wait(tasks, timeout=int(limit), return_when=HOW[how]))
+            failed = any(not task.cancelled() and task.exception() for task in done)
+            over = not pending or (done if how == "first" else failed if how == "error" else 0)
+            self.say("wait", "over" if over else "timeout", *map(state_of, tasks))
 
     async def wait_await(self, _, name):
         if name in self.names:
@@ -349,12 +472,14 @@ class Actor:
 
     async def settle(self, time, what):
         """What it ended with, after a sleep that nobody can shorten."""
-        result = None
+        result = failure = None
         cancelled = False
         try:
             result = await what
         except asyncio.CancelledError:
             cancelled = True
+        except (Failure, TimeoutError) as error:
+            failure = error
         while True:
             try:
                 await asyncio.sleep(int(time))
@@ -363,12 +488,20 @@ class Actor:
                 cancelled = True
         if cancelled:
             raise asyncio.CancelledError
+        if failure:
+            raise failure
         return result
 
     async def wait_gather(self, _, time, *names):
         tasks = [self.names[name] for name in names if name in self.names]
         await self.settle(time, asyncio.gather(*tasks, return_exceptions=True))
         self.say("gather", *map(how_ended, tasks))
+
+    async def wait_gather_first(self, _, time, *names):
+        tasks = [self.names[name] for name in names if name in self.names]
+        await asyncio.sleep(0)
+        values = await self.settle(time, asyncio.gather(*tasks))
+        self.say("gather_first", *(f"value {value}" for value in values))
 
     async def wait_thread(self, at, time):
         actor = Actor(self.program, self.name + "-thread",
@@ -384,6 +517,21 @@ class Actor:
                 await self.block(at)
         finally:
             self.say("timeout", name, "expired" if scope.expired() else "in-time")
+
+    async def wait_group(self, at, name):
+        left = None
+        try:
+            async with TaskGroup() as self.names[name]:
+                try:
+                    await self.block(at)
+                except Return as value:
+                    left = value
+        except BaseExceptionGroup as failed:
+            self.say("group", name, *map(how, failed.exceptions))
+            raise failed.exceptions[0]
+        self.say("group", name)
+        if left:
+            raise left
 
     async def wait_reschedule(self, _, name, time):
         if name in self.names:
