@@ -304,7 +304,8 @@ struct flood {
     nook_loop *loop;
     pthread_t thread;
     atomic_int *ran;
-    long spawned, ended, refused;
+    long spawned, ended, refused, sets;
+    nook_event event;
     int other;
 };
 
@@ -329,9 +330,10 @@ static void *pour(void *arg)
         }
     } while (rc == 0);
     flood->refused = rc;
-    while ((rc = nook_loop_spawn(flood->loop, NULL, one_more, flood->ran, NULL)) ==
-           NOOK_ECANCELED)
-        usleep(100);
+    do {
+        rc = nook_loop_set_event(flood->loop, &flood->event);
+        flood->sets += rc == 0;
+    } while (rc == 0 || rc == NOOK_ECANCELED);
     flood->other = rc;
     nook_loop_unref(flood->loop);
     nook_thread_detach();
@@ -368,6 +370,7 @@ static void what_was_sent_ends_and_a_run_that_is_gone_says_so(void **state)
                         floods[i].refused == NOOK_ECLOSED);
             assert_int_equal(floods[i].other, NOOK_ECLOSED);
             assert_int_equal(floods[i].spawned, floods[i].ended);
+            assert_int_equal(nook_event_is_set(&floods[i].event), floods[i].sets > 0);
         }
     }
 }
