@@ -163,6 +163,16 @@ static int is_inside(const nook_task *task, const nook_deadline *deadline)
     return 0;
 }
 
+/* Under the lock. One that never comes needs no timer, and hides no deadlock. */
+static int set_timer(const nook_task *task, nook_deadline *deadline, uint64_t ns)
+{
+    if (ns == NOOK_FOREVER) {
+        timer_of(deadline)->when = NOOK_FOREVER;
+        return 0;
+    }
+    return nook__timer_add(task->run, timer_of(deadline), ns);
+}
+
 int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
 {
     nook_task *task = nook_task_current();
@@ -178,8 +188,8 @@ int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
     deadline->nook__task = task;
     deadline->nook__outer = task->deadline;
     nook__lock(task->run);
-    int rc = nook__timer_add(task->run, timer_of(deadline),
-                             ns); /* from now on another worker may find that it is time */
+    /* From here on another worker may find that it is time. */
+    int rc = set_timer(task, deadline, ns);
     deadline->nook__cancelling = task->requests;
     deadline->nook__state = rc == 0 ? ENTERED : 0;
     nook__unlock(task->run);
@@ -212,10 +222,18 @@ int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
     nook__lock(task->run);
     if (deadline->nook__state == ENTERED) {
         nook__timer_remove(task->run, timer_of(deadline));
-        rc = nook__timer_add(task->run, timer_of(deadline), ns);
+        rc = set_timer(task, deadline, ns);
     }
     nook__unlock(task->run);
     return rc;
+}
+
+uint64_t nook_deadline_when(const nook_deadline *deadline)
+{
+    const nook_task *task = owner(deadline);
+    return task != NULL
+               ? ((const struct nook__timer *)(const void *)deadline->nook__timer)->when
+               : NOOK_FOREVER;
 }
 
 int nook_deadline_expired(const nook_deadline *deadline)

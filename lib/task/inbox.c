@@ -54,24 +54,27 @@ void nook__call(struct nook__worker *to)
     pthread_mutex_unlock(&to->inbox.lock);
 }
 
-static struct nook__event *first(struct nook__inbox *inbox)
+static void take_all(struct nook__inbox *inbox, struct nook__link *all)
 {
-    struct nook__event *event = NULL;
+    nook__list_init(all);
     pthread_mutex_lock(&inbox->lock);
-    if (!nook__list_empty(&inbox->events)) {
-        event = NOOK__CONTAINER(inbox->events.next, struct nook__event, link);
-        nook__list_remove(&event->link);
+    while (!nook__list_empty(&inbox->events)) {
+        struct nook__link *link = inbox->events.next;
+        nook__list_remove(link);
+        nook__list_append(all, link);
     }
-    if (nook__list_empty(&inbox->events))
-        atomic_store_explicit(&inbox->full, 0, memory_order_relaxed);
+    atomic_store_explicit(&inbox->full, 0, memory_order_relaxed);
     pthread_mutex_unlock(&inbox->lock);
-    return event;
 }
 
+/* What comes meanwhile is for the next time, or who sends without end would keep it here. */
 void nook__receive(struct nook__worker *worker)
 {
-    struct nook__event *event;
-    while ((event = first(&worker->inbox)) != NULL) {
+    struct nook__link all;
+    take_all(&worker->inbox, &all);
+    while (!nook__list_empty(&all)) {
+        struct nook__event *event = NOOK__CONTAINER(all.next, struct nook__event, link);
+        nook__list_remove(&event->link);
         if (event->kind != NOOK__MESSAGE) {
             nook__enqueue(worker, event);
             continue;

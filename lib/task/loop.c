@@ -4,8 +4,9 @@
  *
  * Other threads touch nothing of a run but the inbox of its first worker, and that
  * only under the loop's lock and while `run` is not NULL. `pending` counts what was
- * sent and not delivered: a run ends only when that is 0, and clears `run` under the same
- * lock. So whatever was sent is delivered, and nothing is sent to a run that is gone.
+ * sent and not delivered: a run that wants to end takes no more, ends only when that
+ * is 0, and clears `run` under the same lock. So whatever was sent is delivered, nothing is
+ * sent to a run that is gone, and nobody can keep one from its end by sending.
  *
  * Locks are taken in this order: the run's, the loop's, an inbox's.
  */
@@ -20,6 +21,7 @@ struct nook_loop {
     pthread_mutex_t lock; /* of all that follows */
     pthread_cond_t ended; /* a task has */
     struct nook__run *run;
+    int over;      /* the run takes no more */
     unsigned refs; /* one is the run's, until it is over */
     unsigned pending, waiting;
 };
@@ -96,6 +98,7 @@ int nook__loop_close(struct nook__run *run)
         return 1;
     pthread_mutex_lock(&loop->lock);
     int quiet = loop->pending == 0;
+    loop->over = 1;
     if (quiet)
         loop->run = NULL;
     pthread_mutex_unlock(&loop->lock);
@@ -141,19 +144,19 @@ static struct letter *letter_of(struct nook__message *message)
     return NOOK__CONTAINER(message, struct letter, message);
 }
 
-/* The run must not be over. `ending`: it may not even be ending. Under the loop's lock. */
-static int admits(const nook_loop *loop, int ending)
+/* Under the loop's lock. An ending run takes nothing: who sends could hold it up for ever. */
+static int admits(const nook_loop *loop)
 {
-    if (loop->run == NULL)
+    if (loop->over)
         return NOOK_ECLOSED;
-    return ending && loop->run->closing ? NOOK_ECANCELED : 0;
+    return loop->run->closing ? NOOK_ECANCELED : 0;
 }
 
 /* The run, where it takes this; *run may be gone by the time that it is looked at. */
 static int ask(nook_loop *loop, struct nook__run **run, unsigned *workers)
 {
     pthread_mutex_lock(&loop->lock);
-    int rc = admits(loop, 1);
+    int rc = admits(loop);
     *run = loop->run;
     if (rc == 0)
         *workers = loop->run->n_workers;
@@ -161,7 +164,7 @@ static int ask(nook_loop *loop, struct nook__run **run, unsigned *workers)
     return rc;
 }
 
-static int post(const struct letter *what, int ending,
+static int post(const struct letter *what,
                 void (*deliver)(struct nook__run *run, struct nook__message *message))
 {
     nook_loop *loop = what->loop;
@@ -172,7 +175,7 @@ static int post(const struct letter *what, int ending,
     letter->message.event.kind = NOOK__MESSAGE;
     letter->message.deliver = deliver;
     pthread_mutex_lock(&loop->lock);
-    int rc = admits(loop, ending);
+    int rc = admits(loop);
     if (rc == 0) {
         loop->pending++;
         nook__send(&loop->run->workers[0], &letter->message.event);
@@ -223,8 +226,7 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
         return rc;
     nook__task_number(task);
     nook__hand_over(task);
-    rc = post(&(struct letter){.loop = loop, .task = task, .options = *options}, 1,
-              deliver_task);
+    rc = post(&(struct letter){.loop = loop, .task = task, .options = *options}, deliver_task);
     if (rc != 0)
         nook__task_unmake(task);
     else if (out != NULL)
@@ -254,8 +256,7 @@ int nook_loop_cancel(nook_loop *loop, nook_task *task)
     pthread_mutex_unlock(&loop->lock);
     if (!ours)
         return nook_task_done(task) ? 0 : NOOK_EINVAL;
-    int rc =
-        post(&(struct letter){.loop = loop, .task = nook_task_ref(task)}, 0, deliver_cancel);
+    int rc = post(&(struct letter){.loop = loop, .task = nook_task_ref(task)}, deliver_cancel);
     if (rc != 0)
         nook_task_unref(task);
     return rc;
@@ -287,7 +288,7 @@ int nook_loop_call_soon(nook_loop *loop, nook_handle **out, nook_callback_fn fn,
     nook__hand_over(handle);
     struct letter letter = {
         .loop = loop, .handle = nook_handle_ref(handle), .given = context != NULL};
-    rc = post(&letter, 1, deliver_handle);
+    rc = post(&letter, deliver_handle);
     if (rc != 0) {
         nook_handle_unref(handle);
         nook__handle_unmake(handle);
@@ -312,7 +313,7 @@ int nook_loop_set_event(nook_loop *loop, nook_event *event)
     if (loop == NULL || event == NULL)
         return NOOK_EINVAL;
     nook__hand_over(event);
-    return post(&(struct letter){.loop = loop, .event = event}, 0, deliver_event);
+    return post(&(struct letter){.loop = loop, .event = event}, deliver_event);
 }
 
 /* --- waiting ------------------------------------------------------------------------ */

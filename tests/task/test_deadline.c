@@ -317,6 +317,40 @@ static void a_scope_is_entered_once(void **state)
     }
 }
 
+static int deadline_without_time(void *arg)
+{
+    uint64_t *when = arg;
+    nook_deadline deadline;
+    int rc = nook_deadline_enter(&deadline, NOOK_FOREVER);
+    when[0] = nook_deadline_when(&deadline);
+    nook_task_counts counts = {0};
+    (void)nook_task_count(&counts);
+    when[1] = (uint64_t)counts.timers;
+    when[2] = nook_now();
+    rc = rc != 0 ? rc : nook_deadline_reschedule(&deadline, 5 * MS);
+    when[3] = nook_deadline_when(&deadline);
+    rc = rc != 0 ? rc : nook_deadline_reschedule(&deadline, NOOK_FOREVER);
+    rc = rc != 0 ? rc : nook_sleep(20 * MS);
+    when[4] = nook_deadline_when(&deadline);
+    rc = rc != 0 ? rc : nook_deadline_exit(&deadline);
+    when[5] = nook_deadline_when(&deadline);
+    return rc;
+}
+
+static void a_deadline_tells_when_and_may_be_never(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        uint64_t when[6] = {0};
+        assert_int_equal(run(way, deadline_without_time, when), 0);
+        assert_true(when[0] == NOOK_FOREVER);
+        assert_int_equal(when[1], 0);
+        assert_true(when[3] >= when[2] + 5 * MS && when[3] < when[2] + 5000 * MS);
+        assert_true(when[4] == NOOK_FOREVER && when[5] == NOOK_FOREVER);
+    }
+    assert_true(nook_deadline_when(NULL) == NOOK_FOREVER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -331,6 +365,7 @@ int main(void)
         task_test(a_deadline_is_its_tasks_own),
         task_test(no_time_at_all_ends_the_next_park),
         task_test(a_scope_is_entered_once),
+        task_test(a_deadline_tells_when_and_may_be_never),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -304,7 +304,8 @@ struct flood {
     nook_loop *loop;
     pthread_t thread;
     atomic_int *ran;
-    long spawned, ended, refused;
+    long spawned, ended, refused, sets;
+    nook_event event;
     int other;
 };
 
@@ -329,9 +330,10 @@ static void *pour(void *arg)
         }
     } while (rc == 0);
     flood->refused = rc;
-    while ((rc = nook_loop_spawn(flood->loop, NULL, one_more, flood->ran, NULL)) ==
-           NOOK_ECANCELED)
-        usleep(100);
+    do {
+        rc = nook_loop_set_event(flood->loop, &flood->event);
+        flood->sets += rc == 0;
+    } while (rc == 0 || rc == NOOK_ECANCELED);
     flood->other = rc;
     nook_loop_unref(flood->loop);
     nook_thread_detach();
@@ -368,7 +370,39 @@ static void what_was_sent_ends_and_a_run_that_is_gone_says_so(void **state)
                         floods[i].refused == NOOK_ECLOSED);
             assert_int_equal(floods[i].other, NOOK_ECLOSED);
             assert_int_equal(floods[i].spawned, floods[i].ended);
+            assert_int_equal(nook_event_is_set(&floods[i].event), floods[i].sets > 0);
         }
+    }
+}
+
+static int send_without_end(struct outside *outside)
+{
+    int rc;
+    do {
+        rc = nook_loop_set_event(outside->loop, &outside->event);
+    } while (rc == 0);
+    return rc;
+}
+
+static int work_meanwhile(void *arg)
+{
+    WANT(begin(arg) == 0);
+    for (int i = 0; i < 500; i++)
+        WANT(nook_yield() == 0);
+    return 0;
+}
+
+static void who_sends_without_end_does_not_keep_the_tasks_from_running(void **state)
+{
+    (void)state;
+    for (unsigned workers = 1; workers <= 3; workers += 2) {
+        struct outside outside = {.fn = send_without_end};
+        int result = -1;
+        nook_run_options options = {.workers = workers};
+        assert_int_equal(nook_run(work_meanwhile, &outside, &options, &result), 0);
+        assert_int_equal(result, 0);
+        assert_int_equal(pthread_join(outside.thread, NULL), 0);
+        assert_true(outside.line == NOOK_ECANCELED || outside.line == NOOK_ECLOSED);
     }
 }
 
@@ -483,6 +517,7 @@ int main(void)
         task_test(a_thread_sets_an_event),
         task_test(with_the_last_loop_goes_the_hope_and_a_deadlock_is_found),
         task_test(what_was_sent_ends_and_a_run_that_is_gone_says_so),
+        task_test(who_sends_without_end_does_not_keep_the_tasks_from_running),
         task_test(a_loop_outlives_its_run_and_says_that_it_is_closed),
         task_test(loops_check_their_arguments),
     };

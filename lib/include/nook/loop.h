@@ -58,12 +58,13 @@ NOOK_API int nook_loop_call_soon(nook_loop *loop, nook_handle **out, nook_callba
                                  void *arg, nook_context *context);
 
 /* nook_task_cancel from any thread. 0 also where the task has ended by then.
- * NOOK_EINVAL: NULL, or a task of another run. NOOK_ECLOSED, NOOK_ENOMEM. */
+ * NOOK_EINVAL: NULL, or a task of another run. NOOK_ECLOSED, NOOK_ECANCELED, NOOK_ENOMEM. */
 NOOK_API int nook_loop_cancel(nook_loop *loop, nook_task *task);
 
 /*
  * nook_event_set from any thread; the event must be there until the run has done it,
- * which whoever waits for the event can tell. NOOK_EINVAL: NULL. NOOK_ECLOSED, NOOK_ENOMEM.
+ * which whoever waits for the event can tell. NOOK_EINVAL: NULL.
+ * NOOK_ECLOSED, NOOK_ECANCELED, NOOK_ENOMEM.
  */
 NOOK_API int nook_loop_set_event(nook_loop *loop, nook_event *event);
 

@@ -231,6 +231,9 @@ NOOK_API int nook_yield(void);
 /* The run's clock, in nanoseconds. CLOCK_MONOTONIC outside a task. Never parks. */
 NOOK_API uint64_t nook_now(void);
 
+/* A time that never comes: asyncio's None. */
+#define NOOK_FOREVER UINT64_MAX
+
 /* Parks for at least `ns` nanoseconds; 0 yields. NOOK_ECANCELED, NOOK_ENOTASK. */
 NOOK_API int nook_sleep(uint64_t ns);
 
@@ -290,15 +293,21 @@ typedef struct nook_deadline {
 } nook_deadline;
 
 /*
- * From now on, for `ns` nanoseconds. Exit it before its storage ends, and before
- * the task does. NOOK_EINVAL: NULL. NOOK_EBUSY: the task is inside it already.
- * NOOK_ENOTASK, NOOK_ENOMEM.
+ * From now on, for `ns` nanoseconds; NOOK_FOREVER: until it is rescheduled. Exit it before its
+ * storage ends, and before the task does. NOOK_EINVAL: NULL. NOOK_EBUSY: the task is inside it
+ * already. NOOK_ENOTASK, NOOK_ENOMEM.
  */
 NOOK_API int nook_deadline_enter(nook_deadline *deadline, uint64_t ns);
 
-/* Moves an entered one to `ns` from now. NOOK_EINVAL: not entered, or it has passed.
- * NOOK_ENOMEM. */
+/* Moves an entered one to `ns` from now, or to NOOK_FOREVER. NOOK_EINVAL: not entered, or it
+ * has passed. NOOK_ENOMEM. */
 NOOK_API int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns);
+
+/*
+ * Timeout.when: the time on the clock of nook_now when an entered one is due;
+ * NOOK_FOREVER: never. In the task that entered; NOOK_FOREVER for any other scope.
+ */
+NOOK_API uint64_t nook_deadline_when(const nook_deadline *deadline);
 
 /* 1 where the time came inside the scope, else 0. */
 NOOK_API int nook_deadline_expired(const nook_deadline *deadline);

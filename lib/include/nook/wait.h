@@ -19,9 +19,6 @@
 
 NOOK_BEGIN_DECLS
 
-/* A time that never comes: `None`. */
-#define NOOK_FOREVER UINT64_MAX
-
 typedef enum nook_wait_until {
     NOOK_ALL_COMPLETED = 0,
     NOOK_FIRST_COMPLETED, /* or more than one: whoever has ended by then */
@@ -30,7 +27,7 @@ typedef enum nook_wait_until {
 
 /*
  * asyncio.wait: waits for tasks[0..n), for `ns` nanoseconds at most. *done (may be
- * NULL) gets how many have ended, after every return but NOOK_EINVAL, NOOK_EDEADLK,
+ * NULL) gets how many of the n have ended, after every return but NOOK_EINVAL, NOOK_EDEADLK,
  * NOOK_ENOTASK; nook_task_done says which. Cancels nobody: neither when the time has come nor
  * where the caller is cancelled. A task may be given twice. May park.
  * NOOK_ETIMEDOUT: the time came first. NOOK_ECANCELED. NOOK_EINVAL: n is 0, `until`
