@@ -248,7 +248,11 @@ static void undo_exit(struct nook__wait *wait, nook_task *task)
 /* Waits for all. 1: a cancel came, the first; none after it can end the wait. */
 static int wait_for_all(nook_group *group)
 {
-    struct exit_wait wait = {{.begin = begin_exit, .undo = undo_exit, .empty = 1}, group};
+    struct exit_wait wait = {{.begin = begin_exit,
+                              .undo = undo_exit,
+                              .empty = 1,
+                              NOOK__WAITS("the tasks of a group")},
+                             group};
     nook_task *task = group->nook__parent;
     int cancelled = 0;
     nook__lock(task->run);

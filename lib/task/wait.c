@@ -120,6 +120,7 @@ static int keep_watch(struct watch *watch)
     struct nook__joiner few[FEW];
     watch->wait.begin = begin;
     watch->wait.undo = undo;
+    watch->wait.kind = "tasks";
     watch->wait.empty = 1;
     watch->joiners = few;
     if (count_all(watch))
@@ -369,7 +370,10 @@ static nook_task *give_next(nook_completions *completions)
 
 int nook_completions_next(nook_completions *completions, nook_task **task)
 {
-    struct next_wait waiting = {.wait = {.begin = begin_next, .undo = leave_next, .empty = 1},
+    struct next_wait waiting = {.wait = {.begin = begin_next,
+                                         .undo = leave_next,
+                                         .empty = 1,
+                                         NOOK__WAITS("the next task to end")},
                                 .timer = {.fire = time_came_for_next},
                                 .of = completions};
     nook_task *self = nook_task_current();
