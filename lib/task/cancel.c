@@ -4,7 +4,8 @@
  *
  * A request is counted until somebody takes it back. What is delivered is the
  * fact that there are some: to the wait that the task is in, or to its next one,
- * and once however many came before the task runs again. A task that waits for
+ * and once however many came before the task runs again. A wait that is over, but whose
+ * task has not run since, still counts where its end handed nothing over. A task that waits for
  * others passes it on to them, as far as the chain goes; no task ends meanwhile,
  * because that takes the lock.
  */
@@ -22,6 +23,17 @@ static int deliver(nook_task *task)
     else
         nook__interrupt(task);
     return 0;
+}
+
+int nook__take_cancel(nook_task *task)
+{
+    if (!atomic_load_explicit(&task->must_cancel, memory_order_relaxed))
+        return 0;
+    nook__lock(task->run);
+    int taken = task->must_cancel;
+    task->must_cancel = 0;
+    nook__unlock(task->run);
+    return taken;
 }
 
 /* The path down to the task that is being asked leads through `passing`. */
@@ -59,7 +71,7 @@ void nook__pass_on(nook_task *task)
     }
 }
 
-static void cancel(nook_task *task)
+void nook__cancel(nook_task *task)
 {
     if (nook_task_done(task))
         return;
@@ -85,12 +97,12 @@ int nook_task_cancel(nook_task *task)
     if (nook__task_foreign(task))
         return NOOK_EINVAL;
     nook__lock(worker->run);
-    cancel(task);
+    nook__cancel(task);
     nook__unlock(worker->run);
     return 0;
 }
 
-static unsigned take_back(nook_task *task)
+unsigned nook__uncancel(nook_task *task)
 {
     if (task->requests > 0 && --task->requests == 0)
         task->must_cancel = 0;
@@ -104,7 +116,7 @@ unsigned nook_task_uncancel(nook_task *task)
     if (task == NULL || worker == NULL || nook__task_foreign(task) || nook_task_done(task))
         return 0;
     nook__lock(worker->run);
-    left = take_back(task);
+    left = nook__uncancel(task);
     nook__unlock(worker->run);
     return left;
 }
@@ -140,7 +152,7 @@ static void expire(struct nook__run *run, struct nook__timer *timer)
     nook_deadline *deadline = NOOK__CONTAINER(timer, nook_deadline, nook__timer);
     (void)run;
     __atomic_store_n(&deadline->nook__state, EXPIRED, __ATOMIC_RELAXED);
-    cancel(deadline->nook__task);
+    nook__cancel(deadline->nook__task);
 }
 
 static int is_inside(const nook_task *task, const nook_deadline *deadline)
@@ -222,7 +234,8 @@ int nook_deadline_exit(nook_deadline *deadline)
     nook__timer_remove(task->run, timer_of(deadline)); /* until now it could come to its time */
     deadline->nook__task = NULL;
     if (deadline->nook__state == EXPIRED)
-        rc = take_back(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT : NOOK_ECANCELED;
+        rc = nook__uncancel(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT
+                                                                : NOOK_ECANCELED;
     nook__unlock(task->run);
     return rc;
 }

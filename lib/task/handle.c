@@ -16,6 +16,13 @@
 
 atomic_long nook__handles_alive;
 
+nook_handle *nook_handle_ref(nook_handle *handle)
+{
+    if (handle != NULL)
+        atomic_fetch_add_explicit(&handle->refs, 1, memory_order_relaxed);
+    return handle;
+}
+
 /* Gives up n references at once. */
 static void give_up(nook_handle *handle, unsigned n)
 {
@@ -39,6 +46,12 @@ static void later(struct nook__run *run, struct nook__timer *timer)
     nook__handle_ready(NOOK__CONTAINER(timer, nook_handle, timer));
 }
 
+static void ended(struct nook__joiner *joiner, nook_task *task)
+{
+    (void)task;
+    nook__handle_ready(joiner->owner);
+}
+
 static int capture(nook_context *given, nook_context **out)
 {
     if (given == NULL)
@@ -47,16 +60,9 @@ static int capture(nook_context *given, nook_context **out)
     return 0;
 }
 
-/* Two references: the run's, and the caller's. */
-static int make(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context)
+int nook__handle_make(nook_handle **out, struct nook__run *run, nook_callback_fn fn, void *arg,
+                      nook_context *context)
 {
-    struct nook__worker *worker = nook__here();
-    if (fn == NULL)
-        return NOOK_EINVAL;
-    if (worker == NULL)
-        return NOOK_ENOTASK;
-    if (worker->run->closing)
-        return NOOK_ECANCELED;
     nook_handle *handle = calloc(1, sizeof(*handle));
     if (handle == NULL)
         return NOOK_ENOMEM;
@@ -66,12 +72,13 @@ static int make(nook_handle **out, nook_callback_fn fn, void *arg, nook_context 
         return rc;
     }
     handle->event.kind = NOOK__CALLBACK;
-    handle->event.worker = worker->index;
     nook__list_init(&handle->event.link);
     nook__list_init(&handle->all);
-    nook__list_init(&handle->on_done);
+    nook__list_init(&handle->on_done.link);
+    handle->on_done.ended = ended;
+    handle->on_done.owner = handle;
     atomic_init(&handle->refs, 2);
-    handle->run = worker->run;
+    handle->run = run;
     handle->timer.fire = later;
     handle->fn = fn;
     handle->arg = arg;
@@ -79,6 +86,27 @@ static int make(nook_handle **out, nook_callback_fn fn, void *arg, nook_context 
     atomic_fetch_add_explicit(&nook__handles_alive, 1, memory_order_relaxed);
     *out = handle;
     return 0;
+}
+
+static int make(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context)
+{
+    struct nook__worker *worker = nook__here();
+    if (fn == NULL)
+        return NOOK_EINVAL;
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    if (worker->run->closing)
+        return NOOK_ECANCELED;
+    return nook__handle_make(out, worker->run, fn, arg, context);
+}
+
+void nook__handle_unmake(nook_handle *handle)
+{
+    nook_context *context = handle->context;
+    handle->run = NULL;
+    handle->context = NULL;
+    nook_context_unref(context);
+    give_up(handle, 2); /* the run's, and the caller's */
 }
 
 /* Takes it out of everything; what comes back are references to give up without the lock. */
@@ -98,7 +126,7 @@ static struct debris end(nook_handle *handle)
         debris.refs++;
     }
     nook__timer_remove(handle->run, &handle->timer);
-    nook__list_remove(&handle->on_done);
+    nook__list_remove(&handle->on_done.link);
     if (handle->fd >= 0)
         nook__poller_remove(handle->run, handle->fd, handle->events);
     nook__list_remove(&handle->all);
@@ -157,15 +185,6 @@ void nook__handle_ready(nook_handle *handle)
     nook__ready(handle->run, &handle->event);
 }
 
-void nook__handles_done(nook_task *task)
-{
-    while (!nook__list_empty(&task->on_done)) {
-        nook_handle *handle =
-            NOOK__CONTAINER(nook__list_pop(&task->on_done), nook_handle, on_done);
-        nook__handle_ready(handle);
-    }
-}
-
 void nook__queue_drop(struct nook__worker *worker)
 {
     nook__receive(worker);
@@ -218,11 +237,11 @@ void nook__handle_run(nook_handle *handle)
 
 /* --- making --------------------------------------------------------------- */
 
-enum when { SOON, LATER, DONE, READY };
+enum when { SOON, LATER, AT, DONE, READY };
 
 struct plan {
     enum when when;
-    uint64_t ns;
+    uint64_t ns; /* from now, or the time itself */
     nook_task *task;
     int fd;
     unsigned events;
@@ -237,9 +256,11 @@ static int schedule(nook_handle *handle, const struct plan *plan)
     if (plan->when == SOON || (plan->when == DONE && nook_task_done(plan->task))) {
         nook__handle_ready(handle);
     } else if (plan->when == DONE) {
-        nook__list_append(&plan->task->on_done, &handle->on_done);
+        nook__list_append(&plan->task->joiners, &handle->on_done.link);
     } else if (plan->when == LATER) {
         rc = nook__timer_add(run, &handle->timer, plan->ns);
+    } else if (plan->when == AT) {
+        rc = nook__timer_at(run, &handle->timer, plan->ns);
     } else {
         rc = nook__poller_add(run, plan->fd, plan->events, user);
         if (rc == 0) {
@@ -261,6 +282,25 @@ unsigned nook__handles_home(const struct nook__run *run, const nook_context *con
     return 0;
 }
 
+/* Under the lock. `given`: the context that others may use too, or NULL. */
+static void enlist(struct nook__run *run, nook_handle *handle, const nook_context *given)
+{
+    handle->event.worker = nook__here()->index;
+    if (given != NULL)
+        handle->event.worker = nook__home_of(run, given, handle->event.worker);
+    nook__list_append(&run->handles, &handle->all);
+    nook__hand_over(handle);
+}
+
+void nook__handle_deliver(struct nook__run *run, nook_handle *handle, int given)
+{
+    if (handle->run == NULL) /* cancelled meanwhile */
+        return;
+    enlist(run, handle, given ? handle->context : NULL);
+    if (!run->closing) /* else the end of the run gives it up */
+        nook__handle_ready(handle);
+}
+
 static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context *context,
                  const struct plan *plan)
 {
@@ -271,10 +311,7 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
         return rc;
     struct nook__run *run = handle->run;
     nook__lock(run);
-    if (context != NULL)
-        handle->event.worker = nook__home_of(run, context, handle->event.worker);
-    nook__list_append(&run->handles, &handle->all);
-    nook__hand_over(handle);
+    enlist(run, handle, context);
     rc = schedule(handle, plan);
     if (rc != 0)
         debris = end(handle);
@@ -296,6 +333,12 @@ int nook_call_later(nook_handle **out, uint64_t ns, nook_callback_fn fn, void *a
                     nook_context *context)
 {
     return start(out, fn, arg, context, &(struct plan){.when = LATER, .ns = ns});
+}
+
+int nook_call_at(nook_handle **out, uint64_t when, nook_callback_fn fn, void *arg,
+                 nook_context *context)
+{
+    return start(out, fn, arg, context, &(struct plan){.when = AT, .ns = when});
 }
 
 int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn, void *arg,

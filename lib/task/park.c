@@ -134,6 +134,8 @@ int nook__park(struct nook__wait *wait)
     }
     arrive();
     nook__take_over(wait);
+    if (wait->empty && wait->result == 0 && nook__take_cancel(task))
+        return NOOK_ECANCELED;
     return wait->result;
 }
 
@@ -182,6 +184,8 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
 
 static int start(nook_task *task)
 {
+    if (task->stacks == NULL) /* it came from a thread that could not ask for them */
+        return NOOK_ENOMEM;
     int rc = nook__stack_get(task->stacks, &task->stack);
     if (rc != 0)
         return rc;
@@ -267,8 +271,7 @@ static void wake_joiners(nook_task *task)
         struct nook__joiner *joiner =
             NOOK__CONTAINER(task->joiners.next, struct nook__joiner, link);
         nook__list_remove(&joiner->link);
-        if (--*joiner->left == 0)
-            nook__wake(joiner->task, 0);
+        joiner->ended(joiner, task);
     }
 }
 
@@ -292,10 +295,12 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
     nook__lock(run);
+    if (nook__groups_left(task, 0))
+        task->result = NOOK_ESCOPE;
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);
-    nook__handles_done(task);
+    nook__loop_task_ended(run);
     if (task == run->main)
         nook__run_close(run);
     nook__unlock(run);
@@ -367,7 +372,7 @@ static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 
 int nook_yield(void)
 {
-    struct nook__wait wait = {.undo = nothing_to_undo};
+    struct nook__wait wait = {.undo = nothing_to_undo, .empty = 1};
     return nook__park(&wait);
 }
 
@@ -399,7 +404,7 @@ static void undo_sleep(struct nook__wait *wait, nook_task *task)
 
 int nook_sleep(uint64_t ns)
 {
-    struct sleeper sleeper = {.wait = {.begin = begin_sleep, .undo = undo_sleep},
+    struct sleeper sleeper = {.wait = {.begin = begin_sleep, .undo = undo_sleep, .empty = 1},
                               .timer = {.fire = wake_sleeper},
                               .ns = ns};
     return ns == 0 ? nook_yield() : nook__park(&sleeper.wait);

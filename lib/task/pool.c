@@ -125,15 +125,6 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
     return wait->result == 0;
 }
 
-static int cancelled_meanwhile(nook_task *task)
-{
-    nook__lock(task->run);
-    int cancelled = task->must_cancel;
-    task->must_cancel = 0;
-    nook__unlock(task->run);
-    return cancelled;
-}
-
 static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int *result)
 {
     struct nook__job job = {
@@ -143,7 +134,7 @@ static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int 
     nook__take_over(&job);
     if (rc != 0)
         return rc;
-    if (cancelled_meanwhile(nook_task_current()))
+    if (nook__take_cancel(nook_task_current()))
         return NOOK_ECANCELED;
     if (result != NULL)
         *result = job.result;

@@ -140,10 +140,13 @@ void nook__run_close(struct nook__run *run)
 int nook__settle(struct nook__run *run)
 {
     if (nook__list_empty(&run->tasks) && run->pool.busy == 0) {
+        if (!nook__loop_close(run))
+            return 0;
         run->finished = 1;
         return 1;
     }
-    if (run->pool.busy > 0 || run->timers.n > 0 || run->poller.users > 0)
+    if (run->pool.busy > 0 || run->timers.n > 0 || run->poller.users > 0 ||
+        nook__loop_held(run))
         return 0;
     run->deadlocked = 1;
     nook__run_close(run);
@@ -160,7 +163,6 @@ int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **ou
         size = run->stack_size;
     if (size != 0 && size < STACK_LEAST)
         return NOOK_EINVAL;
-    nook__lock(run);
     for (sizes = *run->sizes; sizes != NULL && sizes->size != size; sizes = sizes->next)
         continue;
     if (sizes == NULL && (sizes = calloc(1, sizeof(*sizes))) == NULL) {
@@ -177,7 +179,6 @@ int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **ou
     }
     if (rc == 0)
         *out = sizes->stacks;
-    nook__unlock(run);
     return rc;
 }
 
@@ -276,6 +277,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
 
 static void close_run(struct nook__run *run)
 {
+    nook_loop *loop = run->loop;
     nook__here_set(&run->workers[0]); /* what the handles hold may use the room */
     nook__handles_drop(run);
     for (unsigned i = 0; i < run->real_workers; i++)
@@ -283,6 +285,7 @@ static void close_run(struct nook__run *run)
     nook__here_set(NULL);
     nook__pool_close(run);
     nook__poller_close(&run->poller);
+    nook_loop_unref(loop);
     free(run->timers.heap);
     for (unsigned i = 0; i < run->real_workers; i++)
         nook__inbox_close(&run->workers[i].inbox);
@@ -290,10 +293,13 @@ static void close_run(struct nook__run *run)
     free(run->workers);
 }
 
-static int start_main(struct nook__run *run, nook_task_fn main, void *arg, const char *name)
+static int start_main(struct nook__run *run, nook_task_fn main, void *arg,
+                      const nook_run_options *options)
 {
-    nook_task_options options = {.name = name != NULL ? name : "main", .worker = 1};
-    return nook__task_new(run, &run->main, main, arg, &options);
+    nook_task_options task = {.name = options->name != NULL ? options->name : "main",
+                              .context = options->context,
+                              .worker = 1};
+    return nook__task_new(run, &run->main, main, arg, &task);
 }
 
 /* What came of main. Where no stack was left for it, it did not run. */
@@ -309,7 +315,7 @@ static int outcome(const struct nook__run *run, int *result)
 static int drive(struct nook__run *run, nook_task_fn main, void *arg,
                  const nook_run_options *options, int *result)
 {
-    int rc = start_main(run, main, arg, options->name);
+    int rc = start_main(run, main, arg, options);
     if (rc != 0)
         return rc;
     rc = start_threads(run);
@@ -358,9 +364,9 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     return rc;
 }
 
-int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int *result)
+int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
+                   const nook_run_options *options, int *result)
 {
-    struct nook__sizes *sizes = NULL;
     struct nook__overflow_thread overflow = {NULL, 0};
     int began, rc = nook__run_check(main, options);
     if (rc != 0)
@@ -368,11 +374,18 @@ int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int 
     int installed = nook__overflow_install(describe) == 0;
     if (installed)
         (void)nook__overflow_thread_enter(&overflow);
-    rc = nook__run_with(NULL, &sizes, main, arg, options, result, &began);
+    rc = nook__run_with(NULL, sizes, main, arg, options, result, &began);
     if (installed) {
         nook__overflow_thread_leave(&overflow);
         nook__overflow_uninstall();
     }
+    return rc;
+}
+
+int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int *result)
+{
+    struct nook__sizes *sizes = NULL;
+    int rc = nook__run_real(&sizes, main, arg, options, result);
     nook__sizes_free(&sizes);
     return rc;
 }

@@ -20,6 +20,7 @@
 #ifndef NOOK__RUN_H
 #define NOOK__RUN_H
 
+#include <nook/loop.h>
 #include <nook/schedule.h>
 #include <nook/task.h>
 #include <pthread.h>
@@ -142,6 +143,8 @@ struct nook__timers {
 
 /* Due `ns` from now, for ever at most. NOOK_ENOMEM. Under the lock. */
 int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t ns);
+/* Due at `when` on the run's clock, or at once where that has passed. */
+int nook__timer_at(struct nook__run *run, struct nook__timer *timer, uint64_t when);
 void nook__timer_remove(struct nook__run *run, struct nook__timer *timer);
 /* Fires what is due at `now`. */
 void nook__timers_fire(struct nook__run *run, uint64_t now);
@@ -163,6 +166,9 @@ struct nook__wait {
      * begins with the first. NULL: it ends the wait. */
     nook_task *(*next)(struct nook__wait *wait, int again);
     int result;
+    /* Its end hands nothing over that could be lost: a cancel that comes between the
+     * end and the task's next step still counts for it, as asyncio's do. */
+    int empty;
 };
 
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
@@ -173,22 +179,38 @@ void nook__wake(nook_task *task, int result);
 void nook__interrupt(nook_task *task);
 /* A cancel of a task goes on to whom it waits for. */
 void nook__pass_on(nook_task *task);
+/* 1: a request was still to be delivered to the calling task, and now has been. */
+int nook__take_cancel(nook_task *task);
 /* 1: it is of another run, and has not ended. Any thread. */
 int nook__task_foreign(const nook_task *task);
+/* What the calling task may wait for: 0, or why not. */
+int nook__tasks_check(nook_task *const *tasks, size_t n);
+/* One request more, or less: returns how many remain. Under the lock. */
+void nook__cancel(nook_task *task);
+unsigned nook__uncancel(nook_task *task);
+
+/* nook_event_set, under the lock. */
+void nook__event_set(nook_event *event);
 
 /* --- tasks ---------------------------------------------------------------- */
 
-/* Somebody who waits for the end of a task; `left` counts those still to end. */
+/* Somebody who hears of the end of a task: once, out of the list, under the lock. */
 struct nook__joiner {
     struct nook__link link;
-    nook_task *task;
-    size_t *left;
+    void (*ended)(struct nook__joiner *joiner, nook_task *task);
+    void *owner;
 };
 
 struct nook__at_end {
     struct nook__at_end *next;
     void (*fn)(void *user);
     void *user;
+};
+
+/* Where a scope was entered, and how many are round it, itself among them. */
+struct nook__place {
+    const char *file;
+    unsigned line, depth;
 };
 
 struct nook_task {
@@ -201,8 +223,10 @@ struct nook_task {
     void *arg;
     struct nook__run *run;
     int result;
+    void *value; /* the other result */
     atomic_int done;
     int started, ending;
+    int shared;            /* others may use its context */
     atomic_int migrate;    /* written under the lock */
     int moved;             /* it said where it resumes */
     nook_context *context; /* under the context lock of task.c */
@@ -218,12 +242,20 @@ struct nook_task {
     int passing;            /* a cancel goes through here, and came from `passed_by` */
     int passed_on;
     nook_task *passed_by;
-    struct nook__link joiners, on_done;
+    struct nook__link joiners; /* in order: who waits, and who is called */
     struct nook__at_end *ends;
     nook_deadline *deadline;
+    struct nook__place scope;   /* its innermost group */
+    struct nook__link members;  /* of the groups that it has entered */
+    struct nook__joiner member; /* of the group that it is in, */
+    struct nook__link in_group; /* in the list of who entered that */
+    unsigned group_depth;
     int saved_errno;
 };
 
+/* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
+ * the lock. */
+int nook__groups_left(nook_task *task, unsigned depth);
 /* Hands over the task's reference to its context: nobody can ask for it any more. */
 nook_context *nook__task_take_context(nook_task *task);
 
@@ -232,7 +264,7 @@ nook_context *nook__task_take_context(nook_task *task);
 struct nook_handle {
     struct nook__event event;
     struct nook__link all;
-    struct nook__link on_done; /* in a task's list */
+    struct nook__joiner on_done;
     atomic_uint refs;
     _Atomic(struct nook__run *) run; /* NULL once it is over */
     struct nook__timer timer;
@@ -244,6 +276,12 @@ struct nook_handle {
     int running;
 };
 
+/* As nook__task_make; two references. */
+int nook__handle_make(nook_handle **out, struct nook__run *run, nook_callback_fn fn, void *arg,
+                      nook_context *context);
+void nook__handle_unmake(nook_handle *handle);
+/* Under the lock: one that was made elsewhere is to run. `given`: its context is no copy. */
+void nook__handle_deliver(struct nook__run *run, nook_handle *handle, int given);
 /* Runs a callback that was ready. Takes over the queue's reference. No lock held. */
 void nook__handle_run(nook_handle *handle);
 /* Makes it ready, unless it is over. Under the lock. */
@@ -251,8 +289,6 @@ void nook__handle_ready(nook_handle *handle);
 void nook__handles_drop(struct nook__run *run);
 /* Gives up the callbacks that were ready when the run ended. */
 void nook__queue_drop(struct nook__worker *worker);
-/* Under the lock: what was registered with a task becomes ready. */
-void nook__handles_done(nook_task *task);
 
 /* --- descriptors ---------------------------------------------------------- */
 
@@ -359,6 +395,7 @@ struct nook__run {
     unsigned idle;                /* workers that sleep and were not called */
     int polling;                  /* a worker is in the poller */
     struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
+    nook_loop *loop;              /* once somebody asked for it */
     nook_schedule *schedule;
     uint64_t now;         /* of a schedule */
     unsigned next_worker; /* of a schedule: where the next new task goes */
@@ -408,13 +445,34 @@ void nook__step(struct nook__worker *worker, struct nook__event *event);
  * finished. */
 int nook__settle(struct nook__run *run);
 
+/* --- the run as others have it: loop.c. Under the run's lock. */
+/* 1: nobody can send anything any more; 0: something is still on its way. */
+int nook__loop_close(struct nook__run *run);
+/* 1: somebody outside may still wake a task. */
+int nook__loop_held(struct nook__run *run);
+/* A task has ended: threads may wait for that. */
+void nook__loop_task_ended(struct nook__run *run);
+
 /* What a run says of its arguments before it does anything. */
 int nook__run_check(nook_task_fn main, const nook_run_options *options);
 /* *began: main has been on its stack. */
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
                    void *arg, const nook_run_options *options, int *result, int *began);
+/* Under the lock. */
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
 void nook__sizes_free(struct nook__sizes **sizes);
+/* nook_run, with stacks that may be kept for the next one. */
+int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
+                   const nook_run_options *options, int *result);
+/* For any run, from any thread: a task that no run knows yet, and how it goes away again. */
+int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
+                    const nook_task_options *options);
+void nook__task_unmake(nook_task *task);
+/* Gives it the next number, once nothing can go wrong any more. */
+void nook__task_number(nook_task *task);
+/* Under the lock: makes it one of the run's, and ready. */
+void nook__task_enlist(struct nook__run *run, nook_task *task,
+                       const nook_task_options *options);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                    const nook_task_options *options);
 

@@ -202,6 +202,15 @@ static int attempt_event(struct waiter *self)
     return ((nook_event *)self->object)->nook__set;
 }
 
+void nook__event_set(nook_event *event)
+{
+    nook__take_over(event);
+    event->nook__set = 1;
+    while (serve(&event->nook__waiters, 0) != NULL)
+        continue;
+    nook__hand_over(event);
+}
+
 int nook_event_set(nook_event *event)
 {
     if (event == NULL)
@@ -209,9 +218,7 @@ int nook_event_set(nook_event *event)
     struct nook__run *run = enter(event);
     if (run == NULL)
         return NOOK_ENOTASK;
-    event->nook__set = 1;
-    while (serve(&event->nook__waiters, 0) != NULL)
-        continue;
+    nook__event_set(event);
     leave(run, event);
     return 0;
 }

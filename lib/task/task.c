@@ -107,49 +107,66 @@ static int pick_context(const nook_task_options *options, nook_context **out, in
     return nook_context_new(out);
 }
 
-/* Named after its place in the run, which a schedule repeats. */
-static void name_task(nook_task *task, const char *name, uint64_t number)
+static void set_up(nook_task *task, nook_task_fn fn, void *arg)
 {
-    if (name != NULL)
-        snprintf(task->name, sizeof(task->name), "%s", name);
-    else
-        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)number);
+    task->fn = fn;
+    task->arg = arg;
+    task->chain = nook_context_ref(task->context);
+    task->event.kind = NOOK__TASK;
+    nook__list_init(&task->event.link);
+    nook__list_init(&task->all);
+    nook__list_init(&task->joiners);
+    nook__list_init(&task->members);
+    nook__list_init(&task->in_group);
+    nook__list_init(&task->member.link);
+    atomic_init(&task->refs, 2);
+    atomic_init(&task->done, 0);
+    atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
-static int alloc_task(struct nook__run *run, nook_task **out, size_t stack_size)
+int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
+                    const nook_task_options *options)
 {
     nook_task *task = calloc(1, sizeof(*task));
     if (task == NULL)
         return NOOK_ENOMEM;
-    int rc = nook__stacks_of(run, stack_size, &task->stacks);
+    int rc = pick_context(options, &task->context, &task->shared);
     if (rc != 0) {
         free(task);
         return rc;
     }
     task->run = run;
-    task->event.kind = NOOK__TASK;
-    nook__list_init(&task->event.link);
-    nook__list_init(&task->all);
-    nook__list_init(&task->joiners);
-    nook__list_init(&task->on_done);
-    atomic_init(&task->refs, 2);
-    atomic_init(&task->done, 0);
+    if (options->name != NULL)
+        snprintf(task->name, sizeof(task->name), "%s", options->name);
+    set_up(task, fn, arg);
     *out = task;
     return 0;
 }
 
-/* Gives the task a number and a worker, and makes it ready. */
-static void enlist(struct nook__run *run, nook_task *task, const nook_task_options *options,
-                   int shared)
+void nook__task_number(nook_task *task)
+{
+    task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+}
+
+void nook__task_unmake(nook_task *task)
+{
+    nook_context_unref(task->chain);
+    nook_context_unref(nook__task_take_context(task));
+    nook_task_unref(task);
+    nook_task_unref(task);
+}
+
+/* A task without a name is called after its place in the run, which a schedule repeats. */
+void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
-    nook__lock(run);
-    task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
-    name_task(task, options->name, ++run->n_spawned);
+    run->n_spawned++;
+    if (options->name == NULL)
+        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)run->n_spawned);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
     task->event.worker = options->worker;
-    if (shared) {
+    if (task->shared) {
         task->event.worker =
             nook__home_of(run, task->context, options->worker != 0 ? options->worker : here);
         task->migrate = 0;
@@ -157,28 +174,27 @@ static void enlist(struct nook__run *run, nook_task *task, const nook_task_optio
     nook__list_append(&run->tasks, &task->all);
     nook__hand_over(task);
     nook__ready(run, &task->event);
-    nook__unlock(run);
-    atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                    const nook_task_options *options)
 {
     nook_task *task;
-    int shared, rc = alloc_task(run, &task, options->stack_size);
+    int rc = nook__task_make(&task, run, fn, arg, options);
     if (rc != 0)
         return rc;
-    rc = pick_context(options, &task->context, &shared);
-    if (rc != 0) {
-        free(task);
-        return rc;
+    nook__lock(run);
+    rc = nook__stacks_of(run, options->stack_size, &task->stacks);
+    if (rc == 0) {
+        nook__task_number(task);
+        nook__task_enlist(run, task, options);
     }
-    task->fn = fn;
-    task->arg = arg;
-    task->chain = nook_context_ref(task->context);
-    enlist(run, task, options, shared);
-    *out = task;
-    return 0;
+    nook__unlock(run);
+    if (rc == 0)
+        *out = task;
+    else
+        nook__task_unmake(task);
+    return rc;
 }
 
 int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
@@ -245,6 +261,44 @@ int nook_task_result(const nook_task *task, int *result)
     return 0;
 }
 
+int nook_task_set_value(void *value)
+{
+    nook_task *task = nook_task_current();
+    if (task == NULL)
+        return NOOK_ENOTASK;
+    task->value = value;
+    return 0;
+}
+
+int nook_task_value(const nook_task *task, void **value)
+{
+    if (task == NULL || value == NULL)
+        return NOOK_EINVAL;
+    if (!nook_task_done(task))
+        return NOOK_EAGAIN;
+    *value = task->value;
+    return 0;
+}
+
+int nook_all_tasks(nook_task **tasks, size_t room, size_t *n)
+{
+    struct nook__worker *worker = nook__here();
+    if (n == NULL || (tasks == NULL && room != 0))
+        return NOOK_EINVAL;
+    if (worker == NULL)
+        return NOOK_ENOTASK;
+    struct nook__run *run = worker->run;
+    *n = 0;
+    nook__lock(run);
+    for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
+        if (*n < room)
+            tasks[*n] = nook_task_ref(NOOK__CONTAINER(link, nook_task, all));
+        ++*n;
+    }
+    nook__unlock(run);
+    return 0;
+}
+
 const char *nook_task_name(const nook_task *task)
 {
     return task != NULL ? task->name : NULL;
@@ -286,6 +340,7 @@ int nook_task_count(nook_task_counts *counts)
 
 struct gathering {
     struct nook__wait wait;
+    nook_task *self;
     nook_task *const *tasks;
     struct nook__joiner *joiners;
     size_t n, left;
@@ -293,14 +348,23 @@ struct gathering {
     int forwarded;
 };
 
+static void one_ended(struct nook__joiner *joiner, nook_task *task)
+{
+    struct gathering *gathering = joiner->owner;
+    (void)task;
+    if (--gathering->left == 0)
+        nook__wake(gathering->self, 0);
+}
+
 static int begin_gather(struct nook__wait *wait, nook_task *task)
 {
     struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
+    gathering->self = task;
     for (size_t i = 0; i < gathering->n; i++) {
         struct nook__joiner *joiner = &gathering->joiners[i];
         nook__list_init(&joiner->link);
-        joiner->task = task;
-        joiner->left = &gathering->left;
+        joiner->ended = one_ended;
+        joiner->owner = gathering;
         if (nook_task_done(gathering->tasks[i]))
             continue;
         gathering->left++;
@@ -341,7 +405,7 @@ static int all_done(nook_task *const *tasks, size_t n)
     return 1;
 }
 
-static int check_tasks(nook_task *const *tasks, size_t n)
+int nook__tasks_check(nook_task *const *tasks, size_t n)
 {
     nook_task *self = nook_task_current();
     if (self == NULL)
@@ -362,6 +426,7 @@ static int await_all(struct gathering *gathering)
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
     gathering->wait.next = next_gather;
+    gathering->wait.empty = 1;
     if (all_done(gathering->tasks, gathering->n))
         return 0;
     int rc = nook__park(&gathering->wait);
@@ -374,7 +439,7 @@ int nook_task_join(nook_task *task, int *result)
 {
     struct nook__joiner joiner;
     struct gathering gathering = {.tasks = &task, .joiners = &joiner, .n = 1};
-    int rc = check_tasks(&task, 1);
+    int rc = nook__tasks_check(&task, 1);
     if (rc == 0)
         rc = await_all(&gathering);
     if (rc != 0)
@@ -392,7 +457,7 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
     enum { FEW = 8 };
     struct nook__joiner few[FEW];
     struct gathering gathering = {.tasks = tasks, .joiners = few, .n = n};
-    int rc = check_tasks(tasks, n);
+    int rc = nook__tasks_check(tasks, n);
     if (rc != 0)
         return rc;
     if (n > FEW && (gathering.joiners = calloc(n, sizeof(few[0]))) == NULL)

@@ -53,21 +53,31 @@ static int grow(struct nook__timers *timers)
     return 0;
 }
 
-int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t ns)
+static int add(struct nook__run *run, struct nook__timer *timer, uint64_t when, int due)
 {
     struct nook__timers *timers = &run->timers;
-    uint64_t now = nook__clock(run);
     if (timers->n == timers->room && grow(timers) != 0)
         return NOOK_ENOMEM;
-    timer->when = ns < UINT64_MAX - 1 - now ? now + ns : UINT64_MAX - 1;
+    timer->when = when < UINT64_MAX - 1 ? when : UINT64_MAX - 1;
     timer->number = timers->number++;
     sift_up(timers, ++timers->n, timer);
     if (timer->place == 1)
         nook__mind_timer(run);
-    if (ns == 0 && nook__here() != NULL)
+    if (due && nook__here() != NULL)
         nook__here()->budget = 0; /* it looks round before the next task runs */
     atomic_fetch_add_explicit(&nook__timers_alive, 1, memory_order_relaxed);
     return 0;
+}
+
+int nook__timer_add(struct nook__run *run, struct nook__timer *timer, uint64_t ns)
+{
+    uint64_t now = nook__clock(run);
+    return add(run, timer, ns < UINT64_MAX - now ? now + ns : UINT64_MAX, ns == 0);
+}
+
+int nook__timer_at(struct nook__run *run, struct nook__timer *timer, uint64_t when)
+{
+    return add(run, timer, when, when <= nook__clock(run));
 }
 
 void nook__timer_remove(struct nook__run *run, struct nook__timer *timer)

@@ -140,6 +140,51 @@ static void done_callbacks_run_in_order_and_soon_if_it_is_done(void **state)
     }
 }
 
+static int join_and_tell(void *task)
+{
+    int rc = nook_task_join(task, NULL);
+    note("joined");
+    return rc;
+}
+
+static int end_after_a_sleep(void *arg)
+{
+    int rc = nook_sleep(1);
+    (void)end_now(arg);
+    return rc;
+}
+
+static int watch_and_wait(void *arg)
+{
+    nook_task *task, *waiter;
+    (void)arg;
+    int rc = nook_task_spawn(&task, end_after_a_sleep, NULL, NULL);
+    if (rc == 0)
+        rc = nook_task_on_done(NULL, task, say, WORD("first"), NULL);
+    if (rc == 0)
+        rc = nook_task_spawn(&waiter, join_and_tell, task, NULL);
+    if (rc == 0)
+        rc = nook_yield();
+    if (rc == 0)
+        rc = nook_task_on_done(NULL, task, say, WORD("last"), NULL);
+    if (rc == 0)
+        rc = nook_task_join(waiter, NULL);
+    nook_task_unref(task);
+    nook_task_unref(waiter);
+    return rc;
+}
+
+/* An await is a done callback too. */
+static void who_waits_and_who_is_called_take_turns_in_order(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way <= REAL; way++) {
+        trace_clear();
+        assert_int_equal(run(way, watch_and_wait, NULL), 0);
+        assert_string_equal(trace, "end first joined last");
+    }
+}
+
 /* --- cancelling ----------------------------------------------------------- */
 
 struct cancelled {
@@ -466,6 +511,7 @@ int main(void)
         task_test(callbacks_run_in_order_after_the_caller_parks),
         task_test(a_callback_runs_outside_any_task),
         task_test(done_callbacks_run_in_order_and_soon_if_it_is_done),
+        task_test(who_waits_and_who_is_called_take_turns_in_order),
         task_test(a_cancelled_callback_does_not_run),
         task_test(A35_D7_a_cancelled_timer_drops_its_context_at_once),
         task_test(a_handle_is_cancelled_from_its_run),

@@ -123,6 +123,92 @@ static void a_task_may_cancel_itself_and_hears_of_it_at_its_next_park(void **sta
     }
 }
 
+/* --- woken, and cancelled before it runs ---------------------------------- */
+
+struct woken {
+    int (*wait)(struct woken *woken);
+    int yields; /* of main, until it cancels */
+    uint64_t sleeps;
+    int rc, after, result;
+    nook_task *inner;
+};
+
+static int live_woken(void *arg)
+{
+    struct woken *woken = arg;
+    woken->rc = woken->wait(woken);
+    woken->after = nook_yield();
+    return 77;
+}
+
+static int end_after_a_yield(void *arg)
+{
+    (void)arg;
+    return nook_yield();
+}
+
+static int cancel_the_woken(void *arg)
+{
+    struct woken *woken = arg;
+    nook_task *task = NULL;
+    int rc = nook_task_spawn(&woken->inner, end_after_a_yield, NULL, &on_first);
+    if (rc == 0)
+        rc = nook_task_spawn(&task, live_woken, woken, &on_first);
+    for (int i = 0; rc == 0 && i < woken->yields; i++)
+        rc = nook_yield();
+    if (rc == 0 && woken->sleeps != 0)
+        rc = nook_sleep(woken->sleeps);
+    if (rc == 0)
+        rc = nook_task_cancel(task);
+    if (rc == 0)
+        rc = nook_task_join(task, &woken->result);
+    nook_task_unref(woken->inner);
+    nook_task_unref(task);
+    return rc;
+}
+
+static int one_yield(struct woken *woken)
+{
+    (void)woken;
+    return nook_yield();
+}
+
+static int one_sleep(struct woken *woken)
+{
+    return nook_sleep(woken->sleeps);
+}
+
+static int one_join(struct woken *woken)
+{
+    return nook_task_join(woken->inner, NULL);
+}
+
+static int one_gather(struct woken *woken)
+{
+    return nook_gather(&woken->inner, 1, NULL);
+}
+
+static void expect_woken_cancelled(enum way way, struct woken woken)
+{
+    assert_int_equal(run(way, cancel_the_woken, &woken), 0);
+    assert_int_equal(woken.rc, NOOK_ECANCELED);
+    assert_int_equal(woken.after, 0);
+    assert_int_equal(woken.result, 77);
+}
+
+/* As asyncio's task does, which has the request thrown into the await it is in. */
+static void a_request_before_the_woken_task_runs_ends_its_wait(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        expect_woken_cancelled(one_thread[i], (struct woken){.wait = one_yield, .yields = 1});
+        expect_woken_cancelled(one_thread[i], (struct woken){.wait = one_join, .yields = 2});
+        expect_woken_cancelled(one_thread[i], (struct woken){.wait = one_gather, .yields = 2});
+    }
+    /* Both are due at once, and main is first. */
+    expect_woken_cancelled(VIRTUAL, (struct woken){.wait = one_sleep, .sleeps = MS});
+}
+
 /* --- a task that waits for a task ----------------------------------------- */
 
 struct pair {
@@ -654,6 +740,7 @@ int main(void)
         task_test(a_yield_is_cancelled),
         task_test(a_wait_for_a_descriptor_is_cancelled),
         task_test(a_task_may_cancel_itself_and_hears_of_it_at_its_next_park),
+        task_test(a_request_before_the_woken_task_runs_ends_its_wait),
         task_test(a_cancel_goes_to_the_awaited_task_first),
         task_test(an_awaited_task_may_swallow_it),
         task_test(a_cancelled_gather_cancels_all_and_says_so),

@@ -285,6 +285,86 @@ static void an_enumeration_without_memory_goes_on_where_it_was(void **state)
     starve(ONCE, complete);
 }
 
+/* --- groups, waits, loops, runners ------------------------------------------ */
+
+static int structure(void *arg)
+{
+    enum { MANY = 20 };
+    nook_completions *completions = NULL;
+    nook_task *tasks[MANY] = {NULL}, *next;
+    nook_group group = {0};
+    int rc = 0, result = 0;
+    size_t done;
+    (void)arg;
+    NOOK_IN_GROUP (&group, &rc)
+        for (int i = 0; i < MANY; i++)
+            TRY(nook_group_spawn(&group, &tasks[i], nap, NULL, NULL));
+    for (int i = 0; i < MANY; i++) {
+        nook_task_unref(tasks[i]);
+        tasks[i] = NULL;
+        TRY(nook_task_spawn(&tasks[i], nap, NULL, NULL));
+    }
+    TRY(nook_wait(tasks, MANY, NOOK_FIRST_COMPLETED, 1000 * MS, &done));
+    TRY(nook_gather_first_error(tasks, MANY, NULL));
+    TRY(nook_as_completed(&completions, tasks, MANY, 1000 * MS));
+    for (int i = 0; i < MANY; i++)
+        TRY(nook_completions_next(completions, &next));
+    TRY(nook_wait_for(nap, NULL, 1000 * MS, &result));
+    nook_completions_free(completions);
+    for (int i = 0; i < MANY; i++)
+        nook_task_unref(tasks[i]);
+    return rc != 0 ? rc : result;
+}
+
+static int structures(void)
+{
+    return both(structure, NULL);
+}
+
+static void groups_and_waits_without_memory(void **state)
+{
+    (void)state;
+    each_way(structures);
+}
+
+static int send_letters(void *arg)
+{
+    nook_event event = {0};
+    nook_loop *loop = NULL;
+    nook_task *task = NULL;
+    int calls = 0, rc = nook_loop_running(&loop), result = 0;
+    (void)arg;
+    TRY(nook_loop_spawn(loop, &task, nap, NULL, NULL));
+    TRY(nook_loop_call_soon(loop, NULL, note_call, &calls, NULL));
+    TRY(nook_loop_set_event(loop, &event));
+    TRY(nook_event_wait(&event));
+    TRY(nook_task_join(task, &result));
+    TRY(result);
+    TRY(nook_yield());
+    nook_task_unref(task);
+    nook_loop_unref(loop);
+    return rc;
+}
+
+static int run_twice(void)
+{
+    nook_runner *runner = NULL;
+    int result = 0, rc = nook_runner_new(&runner, NULL);
+    for (int i = 0; i < 2; i++) {
+        TRY(nook_runner_run(runner, send_letters, NULL, NULL, &result));
+        TRY(result);
+    }
+    nook_runner_free(runner);
+    return rc;
+}
+
+static void loops_and_runners_without_memory(void **state)
+{
+    (void)state;
+    starve(ONCE, run_twice);
+    starve(FOR_GOOD, run_twice);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -292,6 +372,8 @@ int main(void)
         task_test(ends_without_memory),
         task_test(waits_and_callbacks_without_memory),
         task_test(jobs_without_memory),
+        task_test(groups_and_waits_without_memory),
+        task_test(loops_and_runners_without_memory),
         task_test(seeds_without_memory),
         task_test(an_enumeration_without_memory_goes_on_where_it_was),
     };

@@ -506,7 +506,7 @@ static void ends_run_last_registered_first_before_anybody_hears(void **state)
         int rcs[1] = {0};
         trace_clear();
         assert_int_equal(run(way, join_with_ends, rcs), 0);
-        assert_string_equal(trace, "last nested first joined done");
+        assert_string_equal(trace, "last nested first done joined");
         assert_int_equal(in_context[0], 6);
         assert_int_equal(parked_at_end, NOOK_ENOTASK);
         assert_int_equal(last_result, 0);

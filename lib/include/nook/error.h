@@ -44,8 +44,9 @@ NOOK_BEGIN_DECLS
     X(NOOK_ENOTASK, -4110, "this call is for tasks, and no task is running here")     \
     X(NOOK_ESCHEDULE, -4111, "the schedule string does not fit this program")         \
     X(NOOK_EEND, -4112, "there are no more entries")                                  \
-    X(NOOK_ECLOSED, -4113, "the queue is closed")                                     \
-    X(NOOK_EBROKEN, -4114, "the barrier is broken")
+    X(NOOK_ECLOSED, -4113, "the queue, the group or the run is closed")               \
+    X(NOOK_EBROKEN, -4114, "the barrier is broken")                                   \
+    X(NOOK_ESCOPE, -4115, "a scope was left open")
 
 enum nook_error {
 #define NOOK_ERROR_ENUM(name, value, sentence) name = (value),

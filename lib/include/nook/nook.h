@@ -6,11 +6,14 @@
 #include <nook/context.h>
 #include <nook/error.h>
 #include <nook/export.h>
+#include <nook/group.h>
 #include <nook/identity.h>
 #include <nook/local.h>
+#include <nook/loop.h>
 #include <nook/request.h>
 #include <nook/schedule.h>
 #include <nook/sync.h>
 #include <nook/task.h>
+#include <nook/wait.h>
 
 #endif

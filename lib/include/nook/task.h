@@ -54,6 +54,8 @@ typedef struct nook_run_options {
     int save_errno;    /* 1: errno belongs to the task, not to the worker */
     const nook_task_hooks *hooks; /* copied */
     const char *name;             /* of the main task; copied; NULL: "main" */
+    nook_context *context; /* main runs in this one itself, not in a copy; nobody else may
+                              use it during the run */
 } nook_run_options;
 
 /*
@@ -134,6 +136,22 @@ NOOK_API int nook_task_done(const nook_task *task);
 
 /* What the function returned. NOOK_EAGAIN: it has not. NOOK_EINVAL: NULL. Any thread. */
 NOOK_API NOOK_NODISCARD int nook_task_result(const nook_task *task, int *result);
+
+/*
+ * A pointer as a second result: what the calling task gave last, to be had once the
+ * task has ended; NULL where it gave none. nook does nothing with it; whose it is is
+ * up to the two. Never parks. set: NOOK_ENOTASK. value: as nook_task_result, from any thread.
+ */
+NOOK_API int nook_task_set_value(void *value);
+NOOK_API NOOK_NODISCARD int nook_task_value(const nook_task *task, void **value);
+
+/*
+ * asyncio.all_tasks: the tasks of the run that have not ended, the caller among them,
+ * oldest first. tasks[0..room) gets one reference to each, as far as there is room (NULL
+ * where that is 0); *n how many there are. From a task or a callback. Never parks.
+ * NOOK_EINVAL: n is NULL, or tasks is and room is not 0. NOOK_ENOTASK.
+ */
+NOOK_API int nook_all_tasks(nook_task **tasks, size_t room, size_t *n);
 
 /* The task that runs here, borrowed; NULL outside one. Never parks. */
 NOOK_API nook_task *nook_task_current(void);
@@ -259,22 +277,24 @@ typedef struct nook_handle nook_handle;
 typedef void (*nook_callback_fn)(void *arg);
 
 /*
- * call_soon, call_later: run fn(arg) once, on the calling worker, after the task
- * parks, or `ns` later. The context is a copy of the caller's, taken now [A16],
- * or `context` itself where it is not NULL [A17]; then on the worker of those who
- * use it already [D3]. *out (may be NULL) is one
- * reference. From a task or a callback.
- * NOOK_EINVAL: fn is NULL. NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is
+ * call_soon, call_later, call_at: run fn(arg) once, on the calling worker, after the task
+ * parks, or `ns` later, or when nook_now has come to `when`. The context is a copy of the
+ * caller's, taken now [A16], or `context` itself where it is not NULL [A17]; then on the worker
+ * of those who use it already [D3]. *out (may be NULL) is one reference. From a task or a
+ * callback. NOOK_EINVAL: fn is NULL. NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is
  * ending. Or what a `duplicate` returned.
  */
 NOOK_API int nook_call_soon(nook_handle **out, nook_callback_fn fn, void *arg,
                             nook_context *context);
 NOOK_API int nook_call_later(nook_handle **out, uint64_t ns, nook_callback_fn fn, void *arg,
                              nook_context *context);
+NOOK_API int nook_call_at(nook_handle **out, uint64_t when, nook_callback_fn fn, void *arg,
+                          nook_context *context);
 
 /*
  * add_done_callback: fn(arg) once the task has ended, or soon where it has, in a
- * copy of the context of the one who registers it, taken now [A18, A19].
+ * copy of the context of the one who registers it, taken now [A18, A19]. Those who
+ * are called and those who join run in the order in which they came.
  */
 NOOK_API int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback_fn fn,
                                void *arg, nook_context *context);
@@ -295,7 +315,8 @@ NOOK_API int nook_on_fd(nook_handle **out, int fd, unsigned events, nook_callbac
  */
 NOOK_API int nook_handle_cancel(nook_handle *handle);
 
-/* One reference less. NULL is ignored. Any thread. */
+/* One reference more (returns handle) or less. NULL is ignored. Any thread. */
+NOOK_API nook_handle *nook_handle_ref(nook_handle *handle);
 NOOK_API void nook_handle_unref(nook_handle *handle);
 
 /* --- other threads -------------------------------------------------------- */

@@ -5,98 +5,12 @@
  *
  * The exit status is 1 where a program left something alive.
  */
-#include <limits.h>
-#include <nook/context.h>
+#include "program.h"
+
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { LINES = 4096, WORDS = 4, NAMES = 2048 };
-
-/* A line, cut into words; blocks end with "end", and so does the program. */
-struct line {
-    char text[64];
-    const char *word[WORDS];
-    int words;
-};
-
-static struct line lines[LINES];
-static int n_lines;
-
-static void die(const char *why)
-{
-    fprintf(stderr, "%s\n", why);
-    exit(2);
-}
-
-static int integer(const char *word)
-{
-    char *end;
-    long n = strtol(word, &end, 10);
-    if (end == word || *end != '\0' || n < INT_MIN || n > INT_MAX)
-        die("not a number");
-    return (int)n;
-}
-
-/* --- values ------------------------------------------------------------------ */
-
-/* Every set makes another object: equality is for `equal` to find out. NULL is none. */
-struct number {
-    int held;
-    int n;
-};
-
-static long numbers_alive;
-
-static void number_retain(void *value, void *user)
-{
-    (void)user;
-    if (value != NULL)
-        ((struct number *)value)->held++;
-}
-
-static void number_release(void *value, void *user)
-{
-    struct number *number = value;
-    (void)user;
-    if (number == NULL || --number->held != 0)
-        return;
-    free(number);
-    numbers_alive--;
-}
-
-static int number_equal(void *a, void *b, void *user)
-{
-    const struct number *x = a, *y = b;
-    (void)user;
-    return x != NULL && y != NULL && x->n == y->n;
-}
-
-static const nook_value_ops number_ops = {number_retain, number_release, number_equal, NULL,
-                                          NOOK_INHERIT_COPY};
-
-/* One hold is the caller's. */
-static struct number *number_new(const char *word)
-{
-    if (strcmp(word, "none") == 0)
-        return NULL;
-    struct number *number = malloc(sizeof *number);
-    if (number == NULL)
-        die("out of memory");
-    *number = (struct number){1, integer(word)};
-    numbers_alive++;
-    return number;
-}
-
-static const char *number_text(const struct number *number)
-{
-    static char text[16];
-    if (number == NULL)
-        return "none";
-    (void)snprintf(text, sizeof text, "%d", number->n);
-    return text;
-}
 
 /* --- names --------------------------------------------------------------------- */
 
@@ -105,16 +19,6 @@ static nook_var *vars[NAMES];
 static nook_context *contexts[NAMES];
 static nook_token tokens[NAMES];
 static int n_vars, n_contexts, n_tokens; /* the highest of each */
-
-static int slot(const char *name, int *highest)
-{
-    int n = integer(name + 1);
-    if (n < 0 || n >= NAMES)
-        die("too many names");
-    if (n > *highest)
-        *highest = n;
-    return n;
-}
 
 static nook_var **var_named(const char *name)
 {
@@ -150,22 +54,6 @@ static void drop_token(nook_token *token)
 }
 
 /* --- operations ------------------------------------------------------------------ */
-
-static const char *reset_text(int rc)
-{
-    switch (rc) {
-    case 0:
-        return "ok";
-    case NOOK_EUSED:
-        return "used";
-    case NOOK_EWRONGVAR:
-        return "wrong-variable";
-    case NOOK_EWRONGCONTEXT:
-        return "wrong-context";
-    default:
-        return nook_err_name(rc);
-    }
-}
 
 static void op_var(const struct line *l)
 {
@@ -285,7 +173,7 @@ static void op_list(const struct line *l)
     if (nook_context_iter_open(&iter, *context_named(l->word[1])) != 0)
         die("no iterator");
     while (nook_context_iter_next(&iter, &var, &value) == 0)
-        (void)snprintf(pairs[integer(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
+        (void)snprintf(pairs[number_of(nook_var_name(var) + 1)], sizeof *pairs, " %.10s=%s",
                        nook_var_name(var), number_text(value));
     nook_context_iter_close(&iter);
     printf("list %s", l->word[1]);
@@ -332,17 +220,9 @@ static void simple(const struct line *l)
 
 /* --- blocks ------------------------------------------------------------------------ */
 
-static int is(int at, const char *word)
+static int is_block(int at)
 {
-    return strcmp(lines[at].word[0], word) == 0;
-}
-
-/* The line after the block whose first line is `at`. */
-static int end_of(int at)
-{
-    for (int depth = 1; depth != 0; at++)
-        depth += is(at, "enter") || is(at, "run") || is(at, "thread") ? 1 : -is(at, "end");
-    return at;
+    return is(at, "enter") || is(at, "run") || is(at, "thread");
 }
 
 static int step(int *at);
@@ -408,10 +288,10 @@ static int step(int *at)
         return -1;
     if (is(*at, "enter") || is(*at, "run")) {
         enter(*at);
-        *at = end_of(*at + 1);
+        *at = end_of(*at, is_block);
     } else if (is(*at, "thread")) {
         in_thread(*at + 1);
-        *at = end_of(*at + 1);
+        *at = end_of(*at, is_block);
     } else {
         simple(&lines[(*at)++]);
     }
@@ -420,59 +300,19 @@ static int step(int *at)
 
 /* --- programs ------------------------------------------------------------------------ */
 
-static void add_line(const char *text)
+static int play(void)
 {
-    if (n_lines == LINES)
-        die("a program is too long");
-    struct line *l = &lines[n_lines++];
-    (void)snprintf(l->text, sizeof l->text, "%s", text);
-    l->words = 0;
-    char *rest = l->text;
-    for (char *word; (word = strtok_r(rest, " \n", &rest)) != NULL;)
-        if (l->words < WORDS)
-            l->word[l->words++] = word;
-}
-
-static int leaves_nothing(void)
-{
-    nook_context_counts c = {0, 0, 0, 0};
+    (void)block(0);
     for (int i = 0; i <= n_tokens; i++)
         drop_token(&tokens[i]);
     for (int i = 0; i <= n_contexts; i++)
         drop_context(&contexts[i]);
     for (int i = 0; i <= n_vars; i++)
         drop_var(&vars[i]);
-    nook_thread_detach();
-    (void)nook_context_count(&c); /* zeroes where the library does not count */
-    if ((c.contexts | c.nodes | c.vars | c.tokens | numbers_alive) == 0)
-        return 1;
-    fprintf(stderr, "alive: %ld contexts, %ld nodes, %ld variables, %ld tokens, %ld values\n",
-            c.contexts, c.nodes, c.vars, c.tokens, numbers_alive);
-    return 0;
-}
-
-static int play(void)
-{
-    if (n_lines == 0)
-        return 1;
-    add_line("end");
-    (void)block(0);
-    n_lines = 0;
     return leaves_nothing();
 }
 
 int main(void)
 {
-    char text[64];
-    int clean = 1;
-    while (fgets(text, sizeof text, stdin) != NULL) {
-        if (strncmp(text, "program ", 8) != 0) {
-            add_line(text);
-            continue;
-        }
-        clean &= play();
-        fputs(text, stdout);
-    }
-    clean &= play();
-    return clean ? 0 : 1;
+    return play_all(play);
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Prints random programs over context variables: programs.py COUNT SEED
+"""Prints random programs over context variables: programs.py COUNT SEED [FIRST]
 
 One operation a line; a block ends with `end`:
 
@@ -133,8 +133,8 @@ class Program:
 
 
 def main():
-    count, seed = int(sys.argv[1]), int(sys.argv[2])
-    for number in range(count):
+    count, seed, first = (*map(int, sys.argv[1:]), 0)[:3]
+    for number in range(first, first + count):
         print(Program(random.Random(f"{seed}/{number}"), number).write())
 
 

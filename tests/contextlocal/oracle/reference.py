@@ -4,6 +4,7 @@
 See programs.py for the language; play.c does the same on nook.
 """
 import contextvars
+import os
 import sys
 import threading
 
@@ -156,7 +157,14 @@ def play(lines):
     thread.join()
 
 
+def give_up(failure):
+    """Part of it names what is not there: that is no program."""
+    print(failure.exc_type, failure.exc_value, file=sys.stderr)
+    os._exit(1)
+
+
 def main():
+    threading.excepthook = give_up
     lines = []
     for line in sys.stdin:
         words = line.split()
