@@ -117,18 +117,18 @@ static nook_task *next(struct nook__wait *wait, int again)
 static int keep_watch(struct watch *watch)
 {
     enum { FEW = 8 };
-    struct nook__joiner few[FEW];
+    struct nook__joiner few[FEW], *joiners = few;
     watch->wait.begin = begin;
     watch->wait.undo = undo;
-    watch->joiners = few;
     if (count_all(watch))
         return 0;
-    if (watch->n > FEW && (watch->joiners = calloc(watch->n, sizeof(few[0]))) == NULL)
+    if (watch->n > FEW && (joiners = calloc(watch->n, sizeof(few[0]))) == NULL)
         return NOOK_ENOMEM;
+    watch->joiners = joiners;
     int rc = nook__park(&watch->wait);
-    if (watch->joiners != few)
-        free(watch->joiners);
     watch->joiners = NULL;
+    if (joiners != few)
+        free(joiners);
     return rc;
 }
 
