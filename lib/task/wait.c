@@ -117,12 +117,13 @@ static nook_task *next(struct nook__wait *wait, int again)
 static int keep_watch(struct watch *watch)
 {
     enum { FEW = 8 };
-    struct nook__joiner few[FEW], *joiners = few;
+    struct nook__joiner few[FEW];
     watch->wait.begin = begin;
     watch->wait.undo = undo;
     if (count_all(watch))
         return 0;
-    if (watch->n > FEW && (joiners = calloc(watch->n, sizeof(few[0]))) == NULL)
+    struct nook__joiner *joiners = watch->n > FEW ? calloc(watch->n, sizeof(few[0])) : few;
+    if (joiners == NULL)
         return NOOK_ENOMEM;
     watch->joiners = joiners;
     int rc = nook__park(&watch->wait);
