@@ -239,6 +239,20 @@ static inline void nook__stack_deregister(unsigned id)
 #endif
 }
 
+/* All of it is about to be read, whatever it holds. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): a sanitizer's build takes it as it is */
+static inline void nook__stack_readable(char *low, size_t size)
+{
+    (void)low;
+    (void)size;
+#if NOOK__ASAN
+    __asan_unpoison_memory_region(low, size);
+#endif
+#if NOOK__VALGRIND
+    (void)VALGRIND_MAKE_MEM_DEFINED(low, size);
+#endif
+}
+
 /* Frames that were left by a switch and never returned are forgotten. */
 /* NOLINTNEXTLINE(readability-non-const-parameter): a sanitizer's build takes it as it is */
 static inline void nook__stack_fresh(char *low, size_t size)

@@ -93,7 +93,7 @@ int nook_task_cancel(nook_task *task)
     if (task == NULL)
         return NOOK_EINVAL;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (nook__task_foreign(task))
         return NOOK_EINVAL;
     nook__lock(worker->run);
@@ -173,7 +173,7 @@ int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
     deadline->nook__state = 0;
     deadline->nook__task = NULL;
     if (task == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     *timer_of(deadline) = (struct nook__timer){.fire = expire};
     deadline->nook__task = task;
     deadline->nook__outer = task->deadline;
@@ -208,7 +208,7 @@ int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
     nook_task *task = owner(deadline);
     int rc = NOOK_EINVAL;
     if (task == NULL)
-        return NOOK_EINVAL;
+        return nook__lost() != NULL ? NOOK_EFORKED : NOOK_EINVAL;
     nook__lock(task->run);
     if (deadline->nook__state == ENTERED) {
         nook__timer_remove(task->run, timer_of(deadline));
@@ -227,6 +227,8 @@ int nook_deadline_exit(nook_deadline *deadline)
 {
     nook_task *task = owner(deadline);
     int rc = 0;
+    if (nook__lost() != NULL)
+        return NOOK_EFORKED;
     if (task == NULL || task->deadline != deadline)
         return NOOK_EINVAL;
     task->deadline = deadline->nook__outer;

@@ -137,7 +137,7 @@ int nook_group_enter_at(nook_group *group, const char *file, unsigned line)
     if (group == NULL)
         return NOOK_EINVAL;
     if (task == NULL || task->ending)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (has(group, ENTERED))
         return NOOK_EBUSY;
     nook__lock(task->run);
@@ -200,7 +200,7 @@ int nook_group_spawn(nook_group *group, nook_task **out, nook_task_fn fn, void *
     if (group == NULL)
         return NOOK_EINVAL;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     struct nook__run *run = worker->run;
     nook__lock(run);
     int rc = reserve(group, run);
@@ -297,7 +297,7 @@ int nook_group_exit(nook_group *group, int result)
     if (group == NULL)
         return NOOK_EINVAL;
     if (task == NULL || task->ending)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (!may_exit(group, task))
         return NOOK_EINVAL;
     nook__lock(task->run);

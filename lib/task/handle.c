@@ -94,7 +94,7 @@ static int make(nook_handle **out, nook_callback_fn fn, void *arg, nook_context 
     if (fn == NULL)
         return NOOK_EINVAL;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (worker->run->closing)
         return NOOK_ECANCELED;
     return nook__handle_make(out, worker->run, fn, arg, context);
@@ -152,7 +152,7 @@ int nook_handle_cancel(nook_handle *handle)
     if (run == NULL)
         return 0;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (worker->run != run)
         return NOOK_EINVAL;
     nook__lock(run);
@@ -223,6 +223,8 @@ void nook__handle_run(nook_handle *handle)
     nook__unlock(run);
     if (context != NULL)
         call(handle->fn, handle->arg, context);
+    if (nook__lost() != NULL)
+        return;
     nook__lock(run);
     handle->running = 0;
     if (handle->run != NULL && handle->fd < 0)

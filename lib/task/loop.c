@@ -48,7 +48,7 @@ int nook_loop_running(nook_loop **out)
     if (out == NULL)
         return NOOK_EINVAL;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (worker->run->schedule != NULL)
         return NOOK_ENOTSUP;
     nook__lock(worker->run);

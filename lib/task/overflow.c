@@ -172,6 +172,14 @@ void nook__overflow_uninstall(void)
     pthread_mutex_unlock(&lock);
 }
 
+void nook__overflow_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&lock);
+    else
+        pthread_mutex_unlock(&lock);
+}
+
 /* --- the alternate stack -------------------------------------------------- */
 
 int nook__overflow_thread_enter(struct nook__overflow_thread *thread)

@@ -31,6 +31,9 @@ struct nook__overflow_thread {
 int nook__overflow_install(nook__overflow_describe describe);
 void nook__overflow_uninstall(void);
 
+/* Round a fork: locks, or unlocks, the handler's counts. */
+void nook__overflow_fork(int before);
+
 /*
  * Gives the calling thread an alternate signal stack, unless it has one. Every
  * thread that runs tasks needs it: the overflowed stack cannot carry the

@@ -48,7 +48,7 @@ static __attribute__((noinline)) int *errno_address(void)
 nook_task *nook_task_current(void)
 {
     struct nook__worker *worker = nook__here();
-    return worker != NULL ? worker->current : NULL;
+    return worker != NULL ? nook__current(worker) : NULL;
 }
 
 unsigned nook_worker_index(void)
@@ -79,7 +79,6 @@ static void switch_to(struct nook__worker *worker, nook_task *task, nook_task *n
 NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
                                            nook_task *next)
 {
-    worker->current = next;
     worker->left = task;
     nook__fiber_leave(&task->fiber, &next->fiber, 0);
     nook__switch(&task->sw, &next->sw);
@@ -122,12 +121,17 @@ static void arrive(void)
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
-    if (worker == NULL || worker->current == NULL || worker->current->ending)
-        return NOOK_ENOTASK;
-    nook_task *task = worker->current, *next = successor(worker);
+    nook_task *task = worker != NULL ? nook__current(worker) : NULL;
+    if (task == NULL || task->ending)
+        return nook__no_task();
+    nook_task *next = successor(worker);
     worker->parking = wait;
+    atomic_store_explicit(&task->parks,
+                          atomic_load_explicit(&task->parks, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     if (next != NULL) {
         task->chain = nook_state_swap(next->chain);
+        nook__turn(worker, next);
         switch_to(worker, task, next);
     } else {
         leave(worker, task, 0);
@@ -176,8 +180,9 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
     nook_task *task = arg;
     nook__fiber_arrive(&task->fiber);
     live(task);
-    nook__here()->parking = NULL;
-    leave(nook__here(), task, 1);
+    struct nook__worker *worker = nook__lost() != NULL ? nook__lost() : nook__here();
+    worker->parking = NULL;
+    leave(worker, task, 1);
 }
 
 /* --- a worker's step ------------------------------------------------------ */
@@ -189,6 +194,8 @@ static int start(nook_task *task)
     int rc = nook__stack_get(task->stacks, &task->stack);
     if (rc != 0)
         return rc;
+    if (task->run->watch.measure_stacks)
+        nook__stack_clear(&task->stack);
     char *top = nook__stack_top(&task->stack);
     nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
     nook__fiber_name(&task->fiber, task->name);
@@ -199,26 +206,31 @@ static int start(nook_task *task)
         return rc;
     }
     task->started = 1;
+    atomic_store_explicit(&task->stack_low, (uintptr_t)task->stack.low, memory_order_release);
     return 0;
 }
 
-/* Returns who came back: tasks switch to each other meanwhile. */
+/* Returns who came back: tasks switch to each other meanwhile. NULL in a child. */
 static nook_task *carry(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     nook_context *own = nook_state_swap(task->chain);
-    worker->current = task;
+    nook__turn(worker, task);
     if (run->hooks.in != NULL)
         run->hooks.in(task, run->hooks.user);
     if (run->save_errno)
         *errno_address() = task->saved_errno;
     resume(worker, task);
-    task = worker->current;
+    task = nook__current(worker);
+    if (nook__lost() != NULL) {
+        task->chain = nook_state_swap(own);
+        return NULL;
+    }
     if (run->save_errno)
         task->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
         run->hooks.out(task, run->hooks.user);
-    worker->current = NULL;
+    nook__turn(worker, NULL);
     task->chain = nook_state_swap(own);
     return task;
 }
@@ -284,6 +296,9 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (task->started) {
         nook__fiber_free(&task->fiber);
         nook__switch_discard(&task->sw);
+        atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
+        if (run->watch.measure_stacks)
+            nook__census_add(task, nook__stack_depth(&task->stack));
         nook__stack_put(task->stacks, &task->stack);
     }
     if (task->chain == context)
@@ -304,6 +319,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (task == run->main)
         nook__run_close(run);
     nook__unlock(run);
+    nook__watchdog_pass(run);
     nook_task_unref(task);
 }
 
@@ -328,6 +344,8 @@ static void run_task(struct nook__worker *worker, nook_task *task)
     }
     worker->parking = NULL;
     task = carry(worker, task);
+    if (task == NULL)
+        return;
     wait = worker->parking;
     if (wait != NULL)
         commit(worker, task, wait);
@@ -337,10 +355,13 @@ static void run_task(struct nook__worker *worker, nook_task *task)
 
 void nook__step(struct nook__worker *worker, struct nook__event *event)
 {
+    nook__turn(worker, NULL);
+    atomic_store_explicit(&worker->busy, 1, memory_order_relaxed);
     if (event->kind == NOOK__TASK)
         run_task(worker, NOOK__CONTAINER(event, nook_task, event));
     else
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
+    atomic_store_explicit(&worker->busy, 0, memory_order_relaxed);
 }
 
 /* --- waking --------------------------------------------------------------- */
@@ -404,9 +425,10 @@ static void undo_sleep(struct nook__wait *wait, nook_task *task)
 
 int nook_sleep(uint64_t ns)
 {
-    struct sleeper sleeper = {.wait = {.begin = begin_sleep, .undo = undo_sleep, .empty = 1},
-                              .timer = {.fire = wake_sleeper},
-                              .ns = ns};
+    struct sleeper sleeper = {
+        .wait = {.begin = begin_sleep, .undo = undo_sleep, .empty = 1, NOOK__WAITS("a time")},
+        .timer = {.fire = wake_sleeper},
+        .ns = ns};
     return ns == 0 ? nook_yield() : nook__park(&sleeper.wait);
 }
 
@@ -433,7 +455,7 @@ int nook_task_migrate(unsigned worker)
     struct move move = {.wait = {.begin = begin_move, .undo = nothing_to_undo},
                         .worker = worker};
     if (task == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (worker == 0 || worker > task->run->n_workers)
         return NOOK_EINVAL;
     if (!task->migrate)

@@ -183,6 +183,28 @@ static void tell(struct nook__run *run, int fd, struct nook__fd_user user, unsig
     }
 }
 
+/* Whoever waits in both directions is in both places. */
+static void evict(struct nook__run *run, int fd, nook_task *task)
+{
+    struct fd_wait *wait = NOOK__CONTAINER(task->wait, struct fd_wait, wait);
+    nook__poller_remove(run, fd, wait->events);
+    nook__wake(task, -EBADF);
+}
+
+int nook__poller_evict(struct nook__run *run, int fd)
+{
+    if (fd < 0 || (size_t)fd >= run->poller.room)
+        return 0;
+    const struct nook__fd_entry *entry = &run->poller.entries[fd];
+    if (entry->reader.handle != NULL || entry->writer.handle != NULL)
+        return NOOK_EBUSY;
+    if (entry->reader.task != NULL)
+        evict(run, fd, entry->reader.task);
+    if (entry->writer.task != NULL)
+        evict(run, fd, entry->writer.task);
+    return 0;
+}
+
 static void dispatch(struct nook__run *run, int fd, uint32_t events)
 {
     struct nook__fd_entry *entry = &run->poller.entries[fd];
@@ -259,7 +281,9 @@ static void undo_fd(struct nook__wait *wait, nook_task *task)
 int nook_wait_fd(int fd, unsigned events, unsigned *ready)
 {
     struct fd_wait wait = {
-        .wait = {.begin = begin_fd, .undo = undo_fd}, .fd = fd, .events = events};
+        .wait = {.begin = begin_fd, .undo = undo_fd, NOOK__WAITS("a descriptor")},
+        .fd = fd,
+        .events = events};
     if (events == 0 || (events & ~(NOOK_READABLE | NOOK_WRITABLE)) != 0)
         return NOOK_EINVAL;
     int rc = nook__park(&wait.wait);

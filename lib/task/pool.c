@@ -59,7 +59,10 @@ static void serve_one(struct nook__run *run)
     pool->queued--;
     pool->idle--;
     pthread_mutex_unlock(&pool->lock);
+    unsigned forks = nook__forks();
     do_job(job);
+    if (forks != nook__forks())
+        pthread_exit(NULL); /* in a child there is nobody to come back to */
     pthread_mutex_lock(&pool->lock);
     pool->idle++; /* before anybody hears of it, or the next job gets another thread */
     pthread_mutex_unlock(&pool->lock);
@@ -125,10 +128,14 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
     return wait->result == 0;
 }
 
-static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int *result)
+static int run_elsewhere(nook_task_fn fn, void *arg, nook_context *context, int *result,
+                         void *caller)
 {
     struct nook__job job = {
-        .wait = {.begin = begin_job}, .fn = fn, .arg = arg, .context = context};
+        .wait = {.begin = begin_job, .kind = "a job on another thread", .caller = caller},
+        .fn = fn,
+        .arg = arg,
+        .context = context};
     nook__hand_over(&job);
     int rc = nook__park(&job.wait);
     nook__take_over(&job);
@@ -145,13 +152,13 @@ int nook_to_thread(nook_task_fn fn, void *arg, int *result)
 {
     nook_context *context;
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL)
         return NOOK_EINVAL;
     int rc = nook_context_inherit(&context);
     if (rc != 0)
         return rc;
-    rc = run_elsewhere(fn, arg, context, result);
+    rc = run_elsewhere(fn, arg, context, result, NOOK__CALLER);
     nook_context_unref(context);
     return rc;
 }
@@ -159,10 +166,10 @@ int nook_to_thread(nook_task_fn fn, void *arg, int *result)
 int nook_run_in_executor(nook_task_fn fn, void *arg, int *result)
 {
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL)
         return NOOK_EINVAL;
-    return run_elsewhere(fn, arg, NULL, result);
+    return run_elsewhere(fn, arg, NULL, result, NOOK__CALLER);
 }
 
 void nook__pool_close(struct nook__run *run)

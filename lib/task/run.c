@@ -10,6 +10,7 @@
 #include "run.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
@@ -117,6 +118,15 @@ uint64_t nook__clock(const struct nook__run *run)
     return run->schedule != NULL ? run->now : monotonic();
 }
 
+uint64_t nook__coarse_clock(const struct nook__run *run)
+{
+    struct timespec time;
+    if (run->schedule != NULL)
+        return run->now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 uint64_t nook_now(void)
 {
     struct nook__worker *worker = nook__here();
@@ -137,6 +147,17 @@ void nook__run_close(struct nook__run *run)
     }
 }
 
+/* Under the lock, given up meanwhile: every other worker sleeps. */
+static void report_deadlock(struct nook__run *run)
+{
+    run->deadlocked = 1;
+    if (run->watch.deadlocked == NULL)
+        return;
+    nook__unlock(run);
+    run->watch.deadlocked(run->watch.user);
+    nook__lock(run);
+}
+
 int nook__settle(struct nook__run *run)
 {
     if (nook__list_empty(&run->tasks) && run->pool.busy == 0) {
@@ -148,7 +169,8 @@ int nook__settle(struct nook__run *run)
     if (run->pool.busy > 0 || run->timers.n > 0 || run->poller.users > 0 ||
         nook__loop_held(run))
         return 0;
-    run->deadlocked = 1;
+    if (!run->deadlocked)
+        report_deadlock(run);
     nook__run_close(run);
     return 1;
 }
@@ -194,10 +216,45 @@ void nook__sizes_free(struct nook__sizes **sizes)
 
 /* --- workers -------------------------------------------------------------- */
 
+/* In a signal handler: no snprintf. Cuts what is too long. */
+static void add(char *text, size_t room, const char *words)
+{
+    size_t used = strlen(text);
+    while (*words != '\0' && used + 1 < room)
+        text[used++] = *words++;
+    text[used] = '\0';
+}
+
+static void add_line(char *text, size_t room, int line)
+{
+    char digits[12] = {0};
+    size_t at = sizeof digits - 1;
+    for (; line > 0; line /= 10)
+        digits[--at] = (char)('0' + line % 10);
+    add(text, room, digits + at);
+}
+
 static const char *describe(void)
 {
     nook_task *task = nook_task_current();
-    return task != NULL ? task->name : NULL;
+    if (task == NULL)
+        return NULL;
+    char *text = nook__here()->described;
+    size_t room = sizeof nook__here()->described;
+    text[0] = '\0';
+    add(text, room, "task \"");
+    add(text, room, task->name);
+    add(text, room, "\"");
+    if (task->site != NULL) {
+        add(text, room, ", spawned in ");
+        add(text, room, task->site->function);
+        add(text, room, " (");
+        add(text, room, task->site->file);
+        add(text, room, ":");
+        add_line(text, room, task->site->line);
+        add(text, room, ")");
+    }
+    return text;
 }
 
 static void work(struct nook__worker *worker)
@@ -260,6 +317,8 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     run->stack_size = options->stack_size;
     if (options->hooks != NULL)
         run->hooks = *options->hooks;
+    if (options->watch != NULL)
+        run->watch = *options->watch;
     pthread_mutex_init(&run->lock, NULL);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
@@ -318,7 +377,9 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
     int rc = start_main(run, main, arg, options);
     if (rc != 0)
         return rc;
-    rc = start_threads(run);
+    rc = nook__watchdog_start(run);
+    if (rc == 0)
+        rc = start_threads(run);
     if (rc != 0) { /* main will not start; this worker is the only one left */
         run->closing = 1;
         run->finished = 0;
@@ -326,10 +387,13 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
         run->idle = 0;
     }
     work(&run->workers[0]);
+    if (nook__lost() != NULL) /* nobody else is there, and locks may be held for ever */
+        return NOOK_EFORKED;
     if (rc == 0) {
         stop_threads(run, run->real_workers);
         rc = outcome(run, result);
     }
+    nook__watchdog_stop(run);
     return rc;
 }
 
@@ -337,9 +401,14 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options)
 {
     if (main == NULL)
         return NOOK_EINVAL;
+    if (nook__lost() != NULL)
+        return NOOK_EFORKED;
     if (options != NULL &&
         (options->workers > WORKERS_MOST || options->stack_size > STACK_MOST ||
          (options->stack_size != 0 && options->stack_size < STACK_LEAST)))
+        return NOOK_EINVAL;
+    if (options != NULL && options->watch != NULL && options->watch->stall_ns != 0 &&
+        options->watch->stalled == NULL)
         return NOOK_EINVAL;
     return nook__here() != NULL ? NOOK_EBUSY : 0;
 }
@@ -354,10 +423,18 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     int rc = open_run(&run, options);
     if (rc != 0)
         return rc;
+    nook__fork_prepare();
+    nook__run_known(&run);
     if (schedule == NULL) /* now, so that nobody has to do without it later */
         rc = nook__poller_open(&run.poller);
     if (rc == 0)
         rc = drive(&run, main, arg, options, result);
+    if (rc == NOOK_EFORKED) {
+        nook__lost_set(NULL);
+        *began = 1;
+        return rc;
+    }
+    nook__run_forget(&run);
     *began = run.main != NULL && run.main->started;
     nook_task_unref(run.main);
     close_run(&run);
@@ -386,6 +463,7 @@ int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int 
 {
     struct nook__sizes *sizes = NULL;
     int rc = nook__run_real(&sizes, main, arg, options, result);
-    nook__sizes_free(&sizes);
+    if (rc != NOOK_EFORKED) /* another worker may have been at them */
+        nook__sizes_free(&sizes);
     return rc;
 }

@@ -20,6 +20,7 @@
 #ifndef NOOK__RUN_H
 #define NOOK__RUN_H
 
+#include <nook/dump.h>
 #include <nook/loop.h>
 #include <nook/schedule.h>
 #include <nook/task.h>
@@ -169,7 +170,13 @@ struct nook__wait {
     /* Its end hands nothing over that could be lost: a cancel that comes between the
      * end and the task's next step still counts for it, as asyncio's do. */
     int empty;
+    const char *kind; /* what is waited for, for reports: static; NULL: not said */
+    void *caller;     /* whom the public function returns to; NULL: not said */
 };
+
+/* In the initialiser of a wait, in the public function itself. */
+#define NOOK__CALLER __builtin_extract_return_addr(__builtin_return_address(0))
+#define NOOK__WAITS(what) .kind = (what), .caller = NOOK__CALLER
 
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
 int nook__park(struct nook__wait *wait);
@@ -251,6 +258,13 @@ struct nook_task {
     struct nook__link in_group; /* in the list of who entered that */
     unsigned group_depth;
     int saved_errno;
+    unsigned turns; /* of I/O, since it parked for that */
+    /* For reports. */
+    const nook_site *site; /* where it was spawned */
+    const nook_site *at;   /* where it says that it parks */
+    uint64_t parent, born; /* the task that spawned it: its number */
+    _Atomic uint64_t parks;
+    atomic_uintptr_t stack_low; /* 0: it has none */
 };
 
 /* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
@@ -311,6 +325,9 @@ int nook__poller_open(struct nook__poller *poller);
 void nook__poller_close(struct nook__poller *poller);
 int nook__poller_add(struct nook__run *run, int fd, unsigned events, struct nook__fd_user user);
 void nook__poller_remove(struct nook__run *run, int fd, unsigned events);
+/* Wakes every task that waits for the descriptor, with -EBADF, and forgets it. NOOK_EBUSY:
+ * a handle has it. */
+int nook__poller_evict(struct nook__run *run, int fd);
 /* The handle's callback is over: its descriptor may report again. */
 void nook__poller_unmute(struct nook__run *run, const nook_handle *handle);
 /* Waits without the lock, which is held before and after; -1: for ever. Wakes who is ready.
@@ -353,10 +370,27 @@ struct nook__sizes {
     size_t size;
 };
 
+/*
+ * Looks at the workers' turns. Its lock keeps a task alive that it has found on a
+ * worker: who ends one passes through it.
+ */
+struct nook__watchdog {
+    pthread_mutex_t lock;
+    pthread_cond_t told_to_stop;
+    pthread_t thread;
+    int on, stop;
+    struct nook__watched {
+        uint64_t turn, since;
+        int told;
+    } * workers;
+};
+
 struct nook__worker {
     unsigned index;
     struct nook__run *run;
-    nook_task *current;
+    _Atomic(nook_task *) current;
+    _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
+    atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
     nook_task *left;            /* who parked for the one that runs now, not yet registered */
     struct nook__switch sw;
@@ -367,9 +401,12 @@ struct nook__worker {
     struct nook__inbox inbox;
     pthread_t thread;
     struct nook__overflow_thread overflow;
+    char described[256]; /* who overflowed */
 };
 
 struct nook__run {
+    struct nook__link known; /* in the list of those that reports tell of */
+    uint64_t number;
     pthread_mutex_t lock;
     int solo;   /* one worker: nobody takes the lock */
     int direct; /* tasks may switch to each other without the worker */
@@ -400,6 +437,8 @@ struct nook__run {
     uint64_t now;         /* of a schedule */
     unsigned next_worker; /* of a schedule: where the next new task goes */
     unsigned outside;     /* of a schedule: descriptors' callbacks in a row */
+    nook_watch watch;
+    struct nook__watchdog watchdog;
 };
 
 static inline void nook__lock(struct nook__run *run)
@@ -413,6 +452,33 @@ static inline void nook__unlock(struct nook__run *run)
     if (!run->solo)
         pthread_mutex_unlock(&run->lock);
 }
+
+/* --- forks ---------------------------------------------------------------- */
+
+/* Before anything else in a run: a child will find the locks of this room free. */
+void nook__fork_prepare(void);
+/* How many forks lie between this process and the one that loaded the library. */
+unsigned nook__forks(void);
+/* In a child, on the only thread, still inside the run that stayed in the parent: its worker.
+ */
+struct nook__worker *nook__lost(void);
+/* In the child: the calling thread is lost from here on, or no longer. */
+void nook__lost_set(struct nook__worker *worker);
+/* NOOK_EFORKED, or NOOK_ENOTASK. */
+static inline int nook__no_task(void)
+{
+    return nook__lost() != NULL ? NOOK_EFORKED : NOOK_ENOTASK;
+}
+
+/* Round a fork: locks, or unlocks, what is global in each module. */
+void nook__task_fork(int before);
+void nook__view_fork(int before);
+void nook__printer_fork(int before);
+void nook__dump_signal_fork(int before);
+void nook__census_fork(int before);
+/* In the child, with the locks held. */
+void nook__view_child(void);
+void nook__dump_signal_child(void);
 
 /* The worker that runs here; NULL on other threads. Never kept over a switch. */
 struct nook__worker *nook__here(void);
@@ -438,6 +504,45 @@ void nook__mind_fd(struct nook__run *run);
 /* Takes it out of the idle, and wakes it. */
 void nook__rouse(struct nook__worker *worker);
 uint64_t nook__clock(const struct nook__run *run);
+/* Cheaper, and a few milliseconds behind. */
+uint64_t nook__coarse_clock(const struct nook__run *run);
+
+/* --- reports -------------------------------------------------------------- */
+
+/* A task has used so much of its stack. */
+void nook__census_add(const nook_task *task, size_t depth);
+
+/* Where the run has a limit. NOOK_ENOMEM, NOOK_EAGAIN. */
+int nook__watchdog_start(struct nook__run *run);
+void nook__watchdog_stop(struct nook__run *run);
+
+/* By the worker: turns to a task, or to none. */
+static inline void nook__turn(struct nook__worker *worker, nook_task *task)
+{
+    uint64_t turns = atomic_load_explicit(&worker->turns, memory_order_relaxed);
+    atomic_store_explicit(&worker->current, task, memory_order_release);
+    atomic_store_explicit(&worker->turns, turns + 1, memory_order_relaxed);
+}
+
+/* By the worker. */
+static inline nook_task *nook__current(struct nook__worker *worker)
+{
+    return atomic_load_explicit(&worker->current, memory_order_relaxed);
+}
+
+/* From here on the watchdog does not look at the task, which is nobody's current one. */
+static inline void nook__watchdog_pass(struct nook__run *run)
+{
+    if (!run->watchdog.on)
+        return;
+    pthread_mutex_lock(&run->watchdog.lock);
+    pthread_mutex_unlock(&run->watchdog.lock);
+}
+
+/* From here on nook_dump finds the run; until it is forgotten, which the first worker does. */
+void nook__run_known(struct nook__run *run);
+void nook__run_forget(struct nook__run *run);
+extern struct nook__link nook__runs; /* those that are known */
 
 /* Runs one event on this worker. No lock held. */
 void nook__step(struct nook__worker *worker, struct nook__event *event);

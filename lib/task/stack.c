@@ -30,8 +30,9 @@
 #define GUARD_SMALLEST ((size_t)16 * 1024)
 #define GUARD_LARGEST ((size_t)64 * 1024)
 #define SLOTS_FIRST 16U
-#define SLOTS_MOST 1024U
-#define SLAB_BYTES_MOST ((size_t)256 * 1024 * 1024)
+/* A million stacks in fewer than 100 mappings, also where neighbours do not merge. */
+#define SLOTS_MOST 16384U
+#define SLAB_BYTES_MOST ((size_t)2 * 1024 * 1024 * 1024)
 /* 24 colours, two cache lines apart, spread the hot top lines over a 48 KiB cache. */
 #define COLOURS 24U
 #define COLOUR_STEP 128U
@@ -146,6 +147,14 @@ int nook__stack_owner(const void *address, struct nook__stack *owner)
         if (range_owner(&ranges[i], (uintptr_t)address, owner))
             return 1;
     return 0;
+}
+
+void nook__stack_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&ranges_lock);
+    else
+        pthread_mutex_unlock(&ranges_lock);
 }
 
 /* --- slabs ---------------------------------------------------------------- */
@@ -446,6 +455,44 @@ void nook__stack_put(struct nook__stacks *pool, struct nook__stack *stack)
     cool(pool, cool_take(pool));
     pthread_mutex_unlock(&pool->lock);
     atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+}
+
+void nook__stack_clear(const struct nook__stack *stack)
+{
+    (void)madvise(stack->low, stack->size, MADV_DONTNEED);
+}
+
+/* The lowest page that is in memory; `high`: none. */
+static char *lowest_resident(char *low, char *high)
+{
+    enum { AT_ONCE = 64 };
+    unsigned char resident[AT_ONCE];
+    size_t page = page_size();
+    for (; low < high; low += AT_ONCE * page) {
+        size_t n = (size_t)(high - low) / page;
+        n = n < AT_ONCE ? n : AT_ONCE;
+        if (mincore(low, n * page, resident) != 0)
+            return high;
+        for (size_t i = 0; i < n; i++)
+            if (resident[i] & 1)
+                return low + i * page;
+    }
+    return high;
+}
+
+size_t nook__stack_touched(char *low, size_t size)
+{
+    return (size_t)(low + size - lowest_resident(low, low + size));
+}
+
+size_t nook__stack_depth(const struct nook__stack *stack)
+{
+    const char *top = nook__stack_top(stack);
+    char *at = lowest_resident(stack->low, stack->low + stack->size);
+    nook__stack_readable(at, (size_t)(stack->low + stack->size - at));
+    while (at < top && *at == 0)
+        at++;
+    return (size_t)(top - at);
 }
 
 long nook__stacks_live(void)

@@ -72,6 +72,18 @@ void nook__stack_put(struct nook__stacks *pool, struct nook__stack *stack);
  */
 int nook__stack_owner(const void *address, struct nook__stack *owner);
 
+/* Nobody runs on it: its pages are given back, and will be zero. */
+void nook__stack_clear(const struct nook__stack *stack);
+
+/* From the top down to the lowest byte that is not zero. Nobody runs on it. */
+size_t nook__stack_depth(const struct nook__stack *stack);
+
+/* From the end down to the lowest page that is in memory. Anybody may run on it. */
+size_t nook__stack_touched(char *low, size_t size);
+
+/* Round a fork: locks, or unlocks, the table of ranges. */
+void nook__stack_fork(int before);
+
 /* Stacks handed out and not back, in the whole process. Any thread. */
 long nook__stacks_live(void);
 

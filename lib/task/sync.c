@@ -84,14 +84,12 @@ static void undo(struct nook__wait *wait, nook_task *task)
     unlink_waiter(waiter_of(wait));
 }
 
-static struct waiter new_waiter(nook_waiters *list, void *object,
-                                int (*attempt)(struct waiter *self))
-{
-    return (struct waiter){.wait = {.begin = begin, .undo = undo},
-                           .list = list,
-                           .attempt = attempt,
-                           .object = object};
-}
+/* In the public function itself, for its caller is kept. */
+#define NEW_WAITER(what, in, of, how)                                            \
+    {                                                                            \
+        .wait = {.begin = begin, .undo = undo, NOOK__WAITS(what)}, .list = (in), \
+        .attempt = (how), .object = (of)                                         \
+    }
 
 /* The run of the caller, with its lock held; NULL outside one. */
 static struct nook__run *enter(void *object)
@@ -115,7 +113,7 @@ static int try(struct waiter *waiter, int busy)
 {
     struct nook__run *run = enter(waiter->object);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int done = waiter->attempt(waiter);
     leave(run, waiter->object);
     return done ? waiter->wait.result : busy;
@@ -126,7 +124,7 @@ static int obtain(struct waiter *waiter)
 {
     enum { MUST_WAIT = 1 };
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = try(waiter, MUST_WAIT);
     return rc == MUST_WAIT ? nook__park(&waiter->wait) : rc;
 }
@@ -152,7 +150,7 @@ int nook_lock_acquire(nook_lock *lock)
 {
     if (lock == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&lock->nook__waiters, lock, attempt_lock);
+    struct waiter waiter = NEW_WAITER("a lock", &lock->nook__waiters, lock, attempt_lock);
     return obtain(&waiter);
 }
 
@@ -160,7 +158,7 @@ int nook_lock_try(nook_lock *lock)
 {
     if (lock == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&lock->nook__waiters, lock, attempt_lock);
+    struct waiter waiter = NEW_WAITER("a lock", &lock->nook__waiters, lock, attempt_lock);
     return try(&waiter, NOOK_EBUSY);
 }
 
@@ -170,7 +168,7 @@ int nook_lock_release(nook_lock *lock)
         return NOOK_EINVAL;
     struct nook__run *run = enter(lock);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = lock->nook__locked ? 0 : NOOK_EPERM;
     if (rc == 0)
         release(lock);
@@ -217,7 +215,7 @@ int nook_event_set(nook_event *event)
         return NOOK_EINVAL;
     struct nook__run *run = enter(event);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     nook__event_set(event);
     leave(run, event);
     return 0;
@@ -229,7 +227,7 @@ int nook_event_clear(nook_event *event)
         return NOOK_EINVAL;
     struct nook__run *run = enter(event);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     event->nook__set = 0;
     leave(run, event);
     return 0;
@@ -244,7 +242,7 @@ int nook_event_wait(nook_event *event)
 {
     if (event == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&event->nook__waiters, event, attempt_event);
+    struct waiter waiter = NEW_WAITER("an event", &event->nook__waiters, event, attempt_event);
     return obtain(&waiter);
 }
 
@@ -282,7 +280,8 @@ int nook_condition_wait(nook_condition *condition)
 {
     if (condition == NULL || condition->lock == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&condition->nook__waiters, condition, NULL);
+    struct waiter waiter =
+        NEW_WAITER("a condition", &condition->nook__waiters, condition, NULL);
     waiter.wait.begin = begin_condition;
     int rc = nook__park(&waiter.wait);
     return waiter.number != 0 ? acquire_again(condition->lock, rc) : rc;
@@ -304,7 +303,7 @@ int nook_condition_notify(nook_condition *condition, size_t n)
         return NOOK_EINVAL;
     struct nook__run *run = enter(condition);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = condition->lock->nook__locked ? 0 : NOOK_EPERM;
     while (rc == 0 && n-- > 0 && serve(&condition->nook__waiters, 0) != NULL)
         continue;
@@ -333,7 +332,8 @@ int nook_semaphore_acquire(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&semaphore->nook__waiters, semaphore, attempt_semaphore);
+    struct waiter waiter =
+        NEW_WAITER("a semaphore", &semaphore->nook__waiters, semaphore, attempt_semaphore);
     return obtain(&waiter);
 }
 
@@ -341,7 +341,8 @@ int nook_semaphore_try(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&semaphore->nook__waiters, semaphore, attempt_semaphore);
+    struct waiter waiter =
+        NEW_WAITER("a semaphore", &semaphore->nook__waiters, semaphore, attempt_semaphore);
     return try(&waiter, NOOK_EBUSY);
 }
 
@@ -351,7 +352,7 @@ int nook_semaphore_release(nook_semaphore *semaphore)
         return NOOK_EINVAL;
     struct nook__run *run = enter(semaphore);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int full = semaphore->bound != 0 && semaphore->value >= semaphore->bound;
     if (!full && serve(&semaphore->nook__waiters, 0) == NULL)
         semaphore->value++;
@@ -409,7 +410,8 @@ int nook_barrier_wait(nook_barrier *barrier, size_t *index)
 {
     if (barrier == NULL || barrier->parties == 0)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&barrier->nook__waiters, barrier, attempt_barrier);
+    struct waiter waiter =
+        NEW_WAITER("a barrier", &barrier->nook__waiters, barrier, attempt_barrier);
     waiter.wait.begin = begin_barrier;
     waiter.wait.undo = undo_barrier;
     int rc = obtain(&waiter);
@@ -424,7 +426,7 @@ static int end_barrier(nook_barrier *barrier, int broken)
         return NOOK_EINVAL;
     struct nook__run *run = enter(barrier);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     barrier->nook__broken = broken;
     open_barrier(barrier, NOOK_EBROKEN);
     leave(run, barrier);
@@ -560,7 +562,7 @@ int nook_queue_put(nook_queue *queue, void *item)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->putters, queue, attempt_put);
+    struct waiter waiter = NEW_WAITER("room in a queue", &queue->putters, queue, attempt_put);
     waiter.item = item;
     return obtain(&waiter);
 }
@@ -569,7 +571,7 @@ int nook_queue_try_put(nook_queue *queue, void *item)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->putters, queue, attempt_put);
+    struct waiter waiter = NEW_WAITER("room in a queue", &queue->putters, queue, attempt_put);
     waiter.item = item;
     return try(&waiter, NOOK_EAGAIN);
 }
@@ -578,7 +580,8 @@ int nook_queue_get(nook_queue *queue, void **item)
 {
     if (queue == NULL || item == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->getters, queue, attempt_get);
+    struct waiter waiter =
+        NEW_WAITER("an item in a queue", &queue->getters, queue, attempt_get);
     int rc = obtain(&waiter);
     if (rc == 0)
         *item = waiter.item;
@@ -589,7 +592,8 @@ int nook_queue_try_get(nook_queue *queue, void **item)
 {
     if (queue == NULL || item == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->getters, queue, attempt_get);
+    struct waiter waiter =
+        NEW_WAITER("an item in a queue", &queue->getters, queue, attempt_get);
     int rc = try(&waiter, NOOK_EAGAIN);
     if (rc == 0)
         *item = waiter.item;
@@ -602,7 +606,7 @@ int nook_queue_close(nook_queue *queue)
         return NOOK_EINVAL;
     struct nook__run *run = enter(queue);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     queue->closed = 1;
     while (serve(&queue->putters, NOOK_ECLOSED) != NULL ||
            serve(&queue->getters, NOOK_ECLOSED) != NULL)
@@ -622,7 +626,7 @@ int nook_queue_task_done(nook_queue *queue)
         return NOOK_EINVAL;
     struct nook__run *run = enter(queue);
     if (run == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     int rc = queue->unfinished > 0 ? 0 : NOOK_ERANGE;
     if (rc == 0 && --queue->unfinished == 0)
         while (serve(&queue->joiners, 0) != NULL)
@@ -640,6 +644,7 @@ int nook_queue_join(nook_queue *queue)
 {
     if (queue == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter = new_waiter(&queue->joiners, queue, attempt_join);
+    struct waiter waiter =
+        NEW_WAITER("the items of a queue", &queue->joiners, queue, attempt_join);
     return obtain(&waiter);
 }

@@ -31,6 +31,14 @@ nook_context *nook__task_take_context(nook_task *task)
     return context;
 }
 
+void nook__task_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&context_lock);
+    else
+        pthread_mutex_unlock(&context_lock);
+}
+
 /* A task turns out to share its context: it stays, and where it has not started, here. */
 static void settle_down(struct nook__run *run, nook_task *task, unsigned fallback)
 {
@@ -138,6 +146,9 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
     task->run = run;
     if (options->name != NULL)
         snprintf(task->name, sizeof(task->name), "%s", options->name);
+    task->site = options->site;
+    task->parent = nook_task_id(nook_task_current());
+    task->born = nook__coarse_clock(run);
     set_up(task, fn, arg);
     *out = task;
     return 0;
@@ -220,16 +231,12 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
     return rc;
 }
 
-int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
-                    const nook_task_options *options)
+static int spawn(nook_task **out, nook_task_fn fn, void *arg, const nook_task_options *options)
 {
-    static const nook_task_options defaults;
     struct nook__worker *worker = nook__here();
     nook_task *task;
-    if (options == NULL)
-        options = &defaults;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL || options->worker > worker->run->n_workers ||
         (unsigned)options->start > NOOK_START_SHARE)
         return NOOK_EINVAL;
@@ -243,6 +250,24 @@ int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
     else
         nook_task_unref(task);
     return 0;
+}
+
+int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
+                       const nook_task_options *options)
+{
+    nook_task_options mine = {.site = site};
+    if (options != NULL) {
+        mine = *options;
+        if (mine.site == NULL)
+            mine.site = site;
+    }
+    return spawn(out, fn, arg, &mine);
+}
+
+int(nook_task_spawn)(nook_task **out, nook_task_fn fn, void *arg,
+                     const nook_task_options *options)
+{
+    return nook_task_spawn_at(NULL, out, fn, arg, options);
 }
 
 /* --- asking --------------------------------------------------------------- */
@@ -260,7 +285,7 @@ int nook_task_result(const nook_task *task, int *result)
     if (task == NULL || result == NULL)
         return NOOK_EINVAL;
     if (!nook_task_done(task))
-        return NOOK_EAGAIN;
+        return nook__lost() != NULL ? NOOK_EFORKED : NOOK_EAGAIN;
     *result = task->result;
     return 0;
 }
@@ -269,7 +294,7 @@ int nook_task_set_value(void *value)
 {
     nook_task *task = nook_task_current();
     if (task == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     task->value = value;
     return 0;
 }
@@ -290,7 +315,7 @@ int nook_all_tasks(nook_task **tasks, size_t room, size_t *n)
     if (n == NULL || (tasks == NULL && room != 0))
         return NOOK_EINVAL;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     struct nook__run *run = worker->run;
     *n = 0;
     nook__lock(run);
@@ -313,11 +338,23 @@ uint64_t nook_task_id(const nook_task *task)
     return task != NULL ? task->id : 0;
 }
 
+const nook_site *nook_task_site(const nook_task *task)
+{
+    return task != NULL ? task->site : NULL;
+}
+
+void nook_task_at(const nook_site *site)
+{
+    nook_task *task = nook_task_current();
+    if (task != NULL)
+        task->at = site;
+}
+
 int nook_task_at_end(void (*fn)(void *user), void *user)
 {
     nook_task *task = nook_task_current();
     if (task == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (fn == NULL)
         return NOOK_EINVAL;
     struct nook__at_end *end = malloc(sizeof(*end));
@@ -413,7 +450,7 @@ int nook__tasks_check(nook_task *const *tasks, size_t n)
 {
     nook_task *self = nook_task_current();
     if (self == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (tasks == NULL && n != 0)
         return NOOK_EINVAL;
     for (size_t i = 0; i < n; i++) {
@@ -425,8 +462,10 @@ int nook__tasks_check(nook_task *const *tasks, size_t n)
     return 0;
 }
 
-static int await_all(struct gathering *gathering)
+static int await_all(struct gathering *gathering, void *caller)
 {
+    gathering->wait.kind = gathering->n == 1 ? "the end of a task" : "the end of tasks";
+    gathering->wait.caller = caller;
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
     gathering->wait.next = next_gather;
@@ -445,7 +484,7 @@ int nook_task_join(nook_task *task, int *result)
     struct gathering gathering = {.tasks = &task, .joiners = &joiner, .n = 1};
     int rc = nook__tasks_check(&task, 1);
     if (rc == 0)
-        rc = await_all(&gathering);
+        rc = await_all(&gathering, NOOK__CALLER);
     if (rc != 0)
         return rc;
     /* As asyncio's await: cancelled itself only if the inner one gave in. */
@@ -466,7 +505,7 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
         return rc;
     if (n > FEW && (gathering.joiners = calloc(n, sizeof(few[0]))) == NULL)
         return NOOK_ENOMEM;
-    rc = await_all(&gathering);
+    rc = await_all(&gathering, NOOK__CALLER);
     if (gathering.joiners != few)
         free(gathering.joiners);
     if (rc == 0 && gathering.forwarded)

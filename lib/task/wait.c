@@ -210,7 +210,7 @@ int nook_wait_for(nook_task_fn fn, void *arg, uint64_t ns, int *result)
     if (fn == NULL)
         return NOOK_EINVAL;
     if (nook_task_current() == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     if (ns == 0) {
         rc = nook_yield();
         return rc != 0 ? rc : NOOK_ETIMEDOUT;
@@ -326,7 +326,7 @@ int nook_as_completed(nook_completions **out, nook_task *const *tasks, size_t n,
     if (out == NULL || (tasks == NULL && n != 0))
         return NOOK_EINVAL;
     if (worker == NULL)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     for (size_t i = 0; i < n; i++)
         if (tasks[i] == NULL || nook__task_foreign(tasks[i]))
             return NOOK_EINVAL;
@@ -376,7 +376,7 @@ int nook_completions_next(nook_completions *completions, nook_task **task)
     if (completions == NULL || task == NULL)
         return NOOK_EINVAL;
     if (self == NULL || self->run != completions->run)
-        return NOOK_ENOTASK;
+        return nook__no_task();
     while ((*task = give_next(completions)) == NULL) {
         if (completions->given == completions->n)
             return NOOK_EEND;

@@ -114,6 +114,27 @@ static void without_threads_a_run_does_not_begin(void **state)
     }
 }
 
+static void nobody_stalls(const nook_stall *stall, void *user)
+{
+    (void)stall;
+    (void)user;
+}
+
+static void nor_without_a_watchdog(void **state)
+{
+    nook_watch watch = {.stall_ns = 1000 * MS, .stalled = nobody_stalls};
+    nook_run_options options = {.workers = 4, .watch = &watch};
+    (void)state;
+    for (int left = 0; left < 5; left++) {
+        int runs = 0;
+        atomic_store(&threads_left, left);
+        int rc = nook_run(count_runs, &runs, &options, NULL);
+        atomic_store(&threads_left, 1000);
+        assert_int_equal(rc, left < 4 ? NOOK_EAGAIN : 0);
+        assert_int_equal(runs, left < 4 ? 0 : 1);
+    }
+}
+
 static int give_six(void *arg)
 {
     (void)arg;
@@ -328,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         task_test(without_a_poller_a_run_does_not_begin),
         task_test(without_threads_a_run_does_not_begin),
+        task_test(nor_without_a_watchdog),
         task_test(jobs_need_one_thread_at_least),
         task_test(nobody_turns_round_while_a_callback_is_busy),
         task_test(a_sleeper_takes_over_the_watch),

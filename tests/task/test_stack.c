@@ -3,6 +3,7 @@
 #include "coroutine.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -56,6 +57,58 @@ static void a_stack_beyond_the_address_space_is_no_memory(void **state)
     assert_int_equal(nook__stacks_live(), 0);
     nook__stacks_free(pool);
 }
+
+#if !defined(NOOK__GUARD_MPROTECT) && !NOOK__ASAN && !NOOK__TSAN
+/* --- mappings --------------------------------------------------------------- */
+
+/* Large ones that are readable and writable: slabs, if nothing else grew. */
+static int large_mappings(void)
+{
+    char line[512];
+    int n = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long from, to;
+        char mode[5];
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3)
+            n += to - from >= KIB * KIB && strcmp(mode, "rw-p") == 0;
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return n;
+}
+
+/* Below each new slab lies a page of another mode, so that slabs do not merge. */
+static void many_stacks_take_few_mappings(void **state)
+{
+    enum { MANY = 20000, FEW = 16, PAGE = 4096 };
+    struct nook__stacks *pool = *state;
+    static struct nook__stack stacks[MANY];
+    void *fences[MANY];
+    int before = large_mappings(), got = 0, fenced = 0;
+    char *lowest = (char *)UINTPTR_MAX;
+    if (nook__on_valgrind())
+        skip(); /* it walks the list of all stacks that it knows: too slow */
+    for (int i = 0; i < MANY && nook__stack_get(pool, &stacks[i]) == 0; i++, got++) {
+        if (stacks[i].low >= lowest)
+            continue;
+        lowest = stacks[i].low;
+        void *below = lowest - stacks[i].size - PAGE; /* a guard of this size is as large */
+        void *fence = mmap(below, PAGE, PROT_READ,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+        if (fence != MAP_FAILED)
+            fences[fenced++] = fence;
+    }
+    int after = large_mappings();
+    for (int i = 0; i < got; i++)
+        nook__stack_put(pool, &stacks[i]);
+    for (int i = 0; i < fenced; i++)
+        munmap(fences[i], PAGE);
+    assert_in_range(fenced, 2, FEW);
+    assert_int_equal(got, MANY);
+    assert_in_range(after - before, 1, FEW);
+}
+#endif
 
 /* --- reuse ---------------------------------------------------------------- */
 
@@ -425,6 +478,9 @@ int main(void)
         TEST(sizes_are_rounded_to_pages),
         TEST(a_size_beyond_reason_is_refused),
         TEST(a_stack_beyond_the_address_space_is_no_memory),
+#if !defined(NOOK__GUARD_MPROTECT) && !NOOK__ASAN && !NOOK__TSAN
+        TEST(many_stacks_take_few_mappings),
+#endif
         TEST(the_last_back_is_the_first_out),
         TEST(idle_stacks_give_their_memory_back),
         TEST(stacks_in_use_keep_their_content),

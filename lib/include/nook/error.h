@@ -43,10 +43,12 @@ NOOK_BEGIN_DECLS
     X(NOOK_ENOTACTIVE, -4109, "cannot pop the context: another one is active")        \
     X(NOOK_ENOTASK, -4110, "this call is for tasks, and no task is running here")     \
     X(NOOK_ESCHEDULE, -4111, "the schedule string does not fit this program")         \
-    X(NOOK_EEND, -4112, "there are no more entries")                                  \
+    X(NOOK_EEND, -4112, "there is no more: the end was reached")                      \
     X(NOOK_ECLOSED, -4113, "the queue, the group or the run is closed")               \
     X(NOOK_EBROKEN, -4114, "the barrier is broken")                                   \
-    X(NOOK_ESCOPE, -4115, "a scope was left open")
+    X(NOOK_ESCOPE, -4115, "a scope was left open")                                    \
+    X(NOOK_EFORKED, -4116,                                                            \
+      "the process was forked inside a run, which has stayed in the parent")
 
 enum nook_error {
 #define NOOK_ERROR_ENUM(name, value, sentence) name = (value),

@@ -4,14 +4,17 @@
 #define NOOK_NOOK_H
 
 #include <nook/context.h>
+#include <nook/dump.h>
 #include <nook/error.h>
 #include <nook/export.h>
 #include <nook/group.h>
 #include <nook/identity.h>
+#include <nook/io.h>
 #include <nook/local.h>
 #include <nook/loop.h>
 #include <nook/request.h>
 #include <nook/schedule.h>
+#include <nook/signal.h>
 #include <nook/sync.h>
 #include <nook/task.h>
 #include <nook/wait.h>

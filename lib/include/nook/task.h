@@ -15,6 +15,15 @@
  * NOOK_ECANCELED where the task was cancelled meanwhile. Called outside a task,
  * such a function answers NOOK_ENOTASK. Times are nanoseconds on the run's
  * clock: CLOCK_MONOTONIC, or the virtual clock of a schedule.
+ *
+ * Fork. A run stays in the parent, undisturbed. In a child that a task or a callback
+ * made, every function here that needs a task answers NOOK_EFORKED, where it would
+ * say NOOK_ENOTASK elsewhere, and nook_run does; the context functions and thread-
+ * locals go on. Such a child calls exec or _exit. If it returns from the task instead,
+ * nook_run answers NOOK_EFORKED in it, and new runs may begin; what the tasks of the
+ * old one held is lost. On another worker than the first there is no nook_run to
+ * return to: its only thread, and with it the process, ends with status 0. A child of
+ * a thread that runs no task may begin runs of its own.
  */
 #ifndef NOOK_TASK_H
 #define NOOK_TASK_H
@@ -32,6 +41,20 @@ typedef struct nook_task nook_task;
 
 /* A task's function. What it returns is the task's result. */
 typedef int (*nook_task_fn)(void *arg);
+
+/* A place in a program, for reports. What it points to is static. */
+typedef struct nook_site {
+    const char *file;
+    const char *function;
+    int line;
+} nook_site;
+
+/* The place where it stands. Not for file scope. */
+#define NOOK_HERE                                                                         \
+    __extension__({                                                                       \
+        static const nook_site nook__site = {__FILE__, __extension__ __func__, __LINE__}; \
+        &nook__site;                                                                      \
+    })
 
 /* --- a run ---------------------------------------------------------------- */
 
@@ -56,6 +79,8 @@ typedef struct nook_run_options {
     const char *name;             /* of the main task; copied; NULL: "main" */
     nook_context *context; /* main runs in this one itself, not in a copy; nobody else may
                               use it during the run */
+    const struct nook_watch *watch; /* what the run reports, see nook/dump.h; copied; NULL:
+                                       nothing */
 } nook_run_options;
 
 /*
@@ -64,7 +89,8 @@ typedef struct nook_run_options {
  * that task has ended, every other task was cancelled and has ended too, and
  * the workers are gone. *result (may be NULL) gets what main returned.
  * From any thread that is not running a task. options may be NULL.
- * NOOK_EINVAL: main is NULL, or an option is out of range. NOOK_EBUSY: a task is
+ * NOOK_EINVAL: main is NULL, an option is out of range, or a limit has nobody to
+ * tell. NOOK_EBUSY: a task is
  * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
  * NOOK_EDEADLK: every task was parked for good; each of them was cancelled, and
  * *result is what main made of that.
@@ -92,6 +118,7 @@ typedef struct nook_task_options {
     size_t stack_size;     /* 0: the run's */
     unsigned worker;       /* start on this worker, from 1; 0: any */
     int migrate;           /* 0: as the run says; 1: may migrate; -1: stays */
+    const nook_site *site; /* where it was spawned, for reports; NULL: nook_task_spawn knows */
 } nook_task_options;
 
 /*
@@ -109,6 +136,13 @@ typedef struct nook_task_options {
  */
 NOOK_API int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
                              const nook_task_options *options);
+
+/* The same, for a place that the caller names; NULL: none. */
+NOOK_API int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn,
+                                void *arg, const nook_task_options *options);
+
+/* Calls by name say where they stand; the function itself is there as well. */
+#define nook_task_spawn(...) nook_task_spawn_at(NOOK_HERE, __VA_ARGS__)
 
 /* One reference more (returns task) or less. NULL is ignored. Any thread. */
 NOOK_API nook_task *nook_task_ref(nook_task *task);
@@ -156,6 +190,16 @@ NOOK_API int nook_all_tasks(nook_task **tasks, size_t room, size_t *n);
 /* The task that runs here, borrowed; NULL outside one. Never parks. */
 NOOK_API nook_task *nook_task_current(void);
 
+/* Where the task was spawned; NULL: unknown. Lives as long as the code there. */
+NOOK_API const nook_site *nook_task_site(const nook_task *task);
+
+/*
+ * Says where in the program the calling task is about to park, until it says
+ * something else; NULL: nowhere. Reports show it beside what the task waits for.
+ * See NOOK_PARK_SITES in nook/dump.h. No effect outside a task.
+ */
+NOOK_API void nook_task_at(const nook_site *site);
+
 /* The task's name, and its number: from 1, never reused in a process. */
 NOOK_API const char *nook_task_name(const nook_task *task);
 NOOK_API uint64_t nook_task_id(const nook_task *task);
@@ -196,8 +240,8 @@ NOOK_API int nook_sleep(uint64_t ns);
 /*
  * Parks until the descriptor is ready for one of `events`; *ready (may be NULL)
  * gets which; an error or a hang-up counts as ready for all that was asked.
- * One waiter for each descriptor and direction. Do not close it meanwhile: nobody
- * would hear of it.
+ * One waiter for each descriptor and direction. Close it meanwhile by nook_close, which
+ * ends the wait with -EBADF; of another close nobody would hear.
  * NOOK_EINVAL: events is empty or has other bits. NOOK_EBUSY: another task waits
  * for the same. A negative errno of the poller, such as -EBADF or -EPERM.
  * NOOK_ENOMEM, NOOK_ECANCELED, NOOK_ENOTASK.
