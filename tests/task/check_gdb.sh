@@ -17,6 +17,7 @@ grep -q 'no debugging information' "$work/live" && { echo "no debugging informat
 grep -q 'ptrace: Operation not permitted' "$work/live" && { echo "gdb may not trace"; exit 77; }
 
 # The kernel's core: gdb's own stops at the first guard. A system may put cores elsewhere.
+# shellcheck disable=SC3045 # the shells of Linux have it
 (cd "$work" && ulimit -c unlimited && "$program" abort >/dev/null 2>&1)
 core=$(find "$work" -name 'core*' | head -1)
 kinds=live
@@ -37,12 +38,12 @@ has()
 }
 
 for what in $kinds; do
-    has $what '^nook: run 1, 5 tasks$'
-    has $what '^  task [0-9]* "main": running, worker 1$'
-    has $what '^    task [0-9]* "sleeper": parked, waits for the end of a task in sleeper (.*dump_program.c:[0-9]*), worker 1, spawned in populate ('
-    has $what '^      task [0-9]* "grandchild": parked, waits for a time in grandchild ('
-    has $what '^    #[0-9]* *nook_sleep at '
-    has $what '^    #[0-9]* *grandchild at .*dump_program.c:[0-9]*$'
+    has "$what" '^nook: run 1, 5 tasks$'
+    has "$what" '^  task [0-9]* "main": running, worker 1$'
+    has "$what" '^    task [0-9]* "sleeper": parked, waits for the end of a task in sleeper (.*dump_program.c:[0-9]*), worker 1, spawned in populate ('
+    has "$what" '^      task [0-9]* "grandchild": parked, waits for a time in grandchild ('
+    has "$what" '^    #[0-9]* *nook_sleep at '
+    has "$what" '^    #[0-9]* *grandchild at .*dump_program.c:[0-9]*$'
     # The frames of each task that is not running end where its stack does.
     awk '/^task / { n += / parked| ready/; last = "" }
          /^    #/ { last = $2 }
