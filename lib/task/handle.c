@@ -106,8 +106,7 @@ void nook__handle_unmake(nook_handle *handle)
     handle->run = NULL;
     handle->context = NULL;
     nook_context_unref(context);
-    nook_handle_unref(handle);
-    nook_handle_unref(handle);
+    give_up(handle, 2); /* the run's, and the caller's */
 }
 
 /* Takes it out of everything; what comes back are references to give up without the lock. */

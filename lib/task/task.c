@@ -159,12 +159,35 @@ void nook__task_number(nook_task *task)
     task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
 }
 
+nook_task *nook_task_ref(nook_task *task)
+{
+    if (task != NULL)
+        atomic_fetch_add_explicit(&task->refs, 1, memory_order_relaxed);
+    return task;
+}
+
+/* Gives up n references at once. */
+static void give_up(nook_task *task, unsigned n)
+{
+    nook__hand_over(task);
+    if (atomic_fetch_sub_explicit(&task->refs, n, memory_order_acq_rel) != n)
+        return;
+    nook__take_over(task);
+    free(task);
+    atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
+}
+
+void nook_task_unref(nook_task *task)
+{
+    if (task != NULL)
+        give_up(task, 1);
+}
+
 void nook__task_unmake(nook_task *task)
 {
     nook_context_unref(task->chain);
     nook_context_unref(nook__task_take_context(task));
-    nook_task_unref(task);
-    nook_task_unref(task);
+    give_up(task, 2); /* the run's, and the caller's */
 }
 
 /* A task without a name is called after its place in the run, which a schedule repeats. */
@@ -245,25 +268,6 @@ int(nook_task_spawn)(nook_task **out, nook_task_fn fn, void *arg,
                      const nook_task_options *options)
 {
     return nook_task_spawn_at(NULL, out, fn, arg, options);
-}
-
-nook_task *nook_task_ref(nook_task *task)
-{
-    if (task != NULL)
-        atomic_fetch_add_explicit(&task->refs, 1, memory_order_relaxed);
-    return task;
-}
-
-void nook_task_unref(nook_task *task)
-{
-    if (task == NULL)
-        return;
-    nook__hand_over(task);
-    if (atomic_fetch_sub_explicit(&task->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    nook__take_over(task);
-    free(task);
-    atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
 /* --- asking --------------------------------------------------------------- */

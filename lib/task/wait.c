@@ -122,15 +122,16 @@ static int keep_watch(struct watch *watch)
     watch->wait.undo = undo;
     watch->wait.kind = "tasks";
     watch->wait.empty = 1;
-    watch->joiners = few;
     if (count_all(watch))
         return 0;
-    if (watch->n > FEW && (watch->joiners = calloc(watch->n, sizeof(few[0]))) == NULL)
+    struct nook__joiner *joiners = watch->n > FEW ? calloc(watch->n, sizeof(few[0])) : few;
+    if (joiners == NULL)
         return NOOK_ENOMEM;
+    watch->joiners = joiners;
     int rc = nook__park(&watch->wait);
-    if (watch->joiners != few)
-        free(watch->joiners);
     watch->joiners = NULL;
+    if (joiners != few)
+        free(joiners);
     return rc;
 }
 

@@ -34,8 +34,8 @@
     NOOK_ASSERT(cast_to_largest_integral_type(a) == cast_to_largest_integral_type(b))
 #define assert_int_not_equal(a, b) \
     NOOK_ASSERT(cast_to_largest_integral_type(a) != cast_to_largest_integral_type(b))
-#define assert_ptr_equal(a, b) NOOK_ASSERT((const void *)(a) == (const void *)(b))
-#define assert_ptr_not_equal(a, b) NOOK_ASSERT((const void *)(a) != (const void *)(b))
+#define assert_ptr_equal(a, b) NOOK_ASSERT((uintptr_t)(a) == (uintptr_t)(b))
+#define assert_ptr_not_equal(a, b) NOOK_ASSERT((uintptr_t)(a) != (uintptr_t)(b))
 #define assert_string_equal(a, b) NOOK_ASSERT(strcmp(a, b) == 0)
 
 #endif

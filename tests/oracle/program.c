@@ -25,7 +25,8 @@ static void add_line(const char *text)
     struct line *l = &lines[n_lines++];
     (void)snprintf(l->text, sizeof l->text, "%s", text);
     l->words = 0;
-    for (char *word = strtok(l->text, " \n"); word != NULL; word = strtok(NULL, " \n"))
+    char *rest = l->text;
+    for (char *word; (word = strtok_r(rest, " \n", &rest)) != NULL;)
         if (l->words < WORDS)
             l->word[l->words++] = word;
 }

@@ -156,7 +156,7 @@ static int end_after_a_sleep(void *arg)
 
 static int watch_and_wait(void *arg)
 {
-    nook_task *task, *waiter;
+    nook_task *task = NULL, *waiter = NULL;
     (void)arg;
     int rc = nook_task_spawn(&task, end_after_a_sleep, NULL, NULL);
     if (rc == 0)

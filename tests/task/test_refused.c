@@ -234,7 +234,8 @@ static void nobody_turns_round_while_a_callback_is_busy(void **state)
     close_ends(&ends);
     assert_int_equal(rc, 0);
     assert_in_range(ends.calls, 1, 20); /* it is called again and again */
-    assert_in_range(atomic_load(&polls), 1, 20 * (unsigned)ends.calls);
+    /* Who turned round would ask tens of thousands of times, on the busiest machine. */
+    assert_in_range(atomic_load(&polls), 1, 200 * (unsigned)ends.calls);
 }
 
 /*

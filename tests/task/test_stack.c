@@ -84,7 +84,7 @@ static void many_stacks_take_few_mappings(void **state)
     enum { MANY = 20000, FEW = 16, PAGE = 4096 };
     struct nook__stacks *pool = *state;
     static struct nook__stack stacks[MANY];
-    void *fences[MANY];
+    static void *fences[MANY];
     int before = large_mappings(), got = 0, fenced = 0;
     char *lowest = (char *)UINTPTR_MAX;
     if (nook__on_valgrind())

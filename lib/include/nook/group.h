@@ -93,10 +93,12 @@ NOOK_API size_t nook_group_errors(const nook_group *group);
  * returned.
  */
 #define NOOK_IN_GROUP(of, rc) NOOK__IN_GROUP(of, rc, NOOK__GROUP_NAME(__LINE__))
+/* NOLINTBEGIN(bugprone-macro-parentheses): scope is a name that is declared here */
 #define NOOK__IN_GROUP(of, rc, scope)                                      \
     for (nook_group_scope scope __attribute__((cleanup(nook_group_end))) = \
              nook_group_begin((of), (rc), __FILE__, __LINE__);             \
          scope.nook__group != NULL; nook_group_end(&scope))
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define NOOK__GROUP_NAME(line) NOOK__GROUP_NAME2(line)
 #define NOOK__GROUP_NAME2(line) nook__group_##line
 
