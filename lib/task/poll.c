@@ -225,20 +225,25 @@ static int wait_for(const struct nook__poller *poller, struct epoll_event *event
     return wait_coarsely(poller, events, n, ns);
 }
 
+/*
+ * A worker may look while the watcher sleeps here. The call is for the watcher: who
+ * else took it would leave that one asleep.
+ */
 void nook__poller_wait(struct nook__run *run, int64_t ns)
 {
     struct epoll_event events[64];
     uint64_t count;
-    run->polling = 1;
+    run->polling++;
     nook__unlock(run);
     int n = wait_for(&run->poller, events, 64, ns);
     nook__lock(run);
-    run->polling = 0;
+    run->polling--;
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd >= 0)
             dispatch(run, events[i].data.fd, events[i].events);
-        else if (read(run->poller.wakeup, &count, sizeof(count)) < 0)
-            continue; /* somebody was quicker */
+        else if (run->watcher == nook__here() &&
+                 read(run->poller.wakeup, &count, sizeof(count)) < 0)
+            continue; /* it was not written to: nothing to clear */
     }
 }
 

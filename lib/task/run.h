@@ -347,8 +347,9 @@ struct nook__run {
     atomic_int finished; /* nothing is left */
     int deadlocked;
     unsigned idle;                /* workers that sleep and were not called */
-    int polling;                  /* a worker is in the poller */
+    int polling;                  /* how many workers are in the poller */
     struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
+    int blind;                    /* the watcher sleeps at its inbox: no descriptors */
     nook_schedule *schedule;
     uint64_t now;         /* of a schedule */
     unsigned next_worker; /* of a schedule: where the next new task goes */
