@@ -138,9 +138,9 @@ void nook__poller_remove(struct nook__run *run, int fd, unsigned events)
 {
     struct nook__fd_entry *entry = &run->poller.entries[fd];
     if ((events & NOOK_READABLE) != 0)
-        entry->reader = (struct nook__fd_user){NULL, NULL, NULL};
+        entry->reader = (struct nook__fd_user){NULL, NULL};
     if ((events & NOOK_WRITABLE) != 0)
-        entry->writer = (struct nook__fd_user){NULL, NULL, NULL};
+        entry->writer = (struct nook__fd_user){NULL, NULL};
     entry->mute &= ~events;
     (void)arm(&run->poller, fd);
     count_users(&run->poller, -1);
@@ -250,7 +250,7 @@ void nook__poller_wait(struct nook__run *run, int64_t ns)
 static int begin_fd(struct nook__wait *wait, nook_task *task)
 {
     struct fd_wait *fd = NOOK__CONTAINER(wait, struct fd_wait, wait);
-    struct nook__fd_user user = {task, NULL, NULL};
+    struct nook__fd_user user = {task, NULL};
     wait->result = nook__poller_add(task->run, fd->fd, fd->events, user);
     return wait->result == 0;
 }

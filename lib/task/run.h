@@ -249,7 +249,6 @@ void nook__handles_done(nook_task *task);
 struct nook__fd_user {
     nook_task *task; /* one of the two */
     nook_handle *handle;
-    unsigned *ready;
 };
 
 struct nook__poller {
