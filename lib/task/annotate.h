@@ -105,7 +105,6 @@ struct nook__fiber {
     void *asan_fake;
     const void *stack_bottom;
     size_t stack_size;
-    unsigned valgrind; /* unused: stacks are registered where they are pooled */
 };
 
 #if NOOK__ASAN
@@ -131,7 +130,7 @@ static inline void nook__fiber_thread_bounds(struct nook__fiber *fiber)
 /* Describes the calling thread's own stack. Never passed to nook__fiber_free. */
 NOOK__FIBER void nook__fiber_thread(struct nook__fiber *fiber)
 {
-    struct nook__fiber empty = {NULL, NULL, NULL, NULL, 0, 0};
+    struct nook__fiber empty = {NULL, NULL, NULL, NULL, 0};
     *fiber = empty;
 #if NOOK__ASAN
     nook__fiber_thread_bounds(fiber);
@@ -144,7 +143,7 @@ NOOK__FIBER void nook__fiber_thread(struct nook__fiber *fiber)
 /* Describes a new stack: the usable bytes [low, low + size). */
 NOOK__FIBER void nook__fiber_new(struct nook__fiber *fiber, const void *low, size_t size)
 {
-    struct nook__fiber made = {NULL, NULL, NULL, low, size, 0};
+    struct nook__fiber made = {NULL, NULL, NULL, low, size};
     *fiber = made;
 }
 

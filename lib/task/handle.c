@@ -253,7 +253,7 @@ struct plan {
 static int schedule(nook_handle *handle, const struct plan *plan)
 {
     struct nook__run *run = handle->run;
-    struct nook__fd_user user = {NULL, handle, NULL};
+    struct nook__fd_user user = {NULL, handle};
     int rc = 0;
     if (plan->when == SOON || (plan->when == DONE && nook_task_done(plan->task))) {
         nook__handle_ready(handle);

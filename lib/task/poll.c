@@ -138,9 +138,9 @@ void nook__poller_remove(struct nook__run *run, int fd, unsigned events)
 {
     struct nook__fd_entry *entry = &run->poller.entries[fd];
     if ((events & NOOK_READABLE) != 0)
-        entry->reader = (struct nook__fd_user){NULL, NULL, NULL};
+        entry->reader = (struct nook__fd_user){NULL, NULL};
     if ((events & NOOK_WRITABLE) != 0)
-        entry->writer = (struct nook__fd_user){NULL, NULL, NULL};
+        entry->writer = (struct nook__fd_user){NULL, NULL};
     entry->mute &= ~events;
     (void)arm(&run->poller, fd);
     count_users(&run->poller, -1);
@@ -247,27 +247,32 @@ static int wait_for(const struct nook__poller *poller, struct epoll_event *event
     return wait_coarsely(poller, events, n, ns);
 }
 
+/*
+ * A worker may look while the watcher sleeps here. The call is for the watcher: who
+ * else took it would leave that one asleep.
+ */
 void nook__poller_wait(struct nook__run *run, int64_t ns)
 {
     struct epoll_event events[64];
     uint64_t count;
-    run->polling = 1;
+    run->polling++;
     nook__unlock(run);
     int n = wait_for(&run->poller, events, 64, ns);
     nook__lock(run);
-    run->polling = 0;
+    run->polling--;
     for (int i = 0; i < n; i++) {
         if (events[i].data.fd >= 0)
             dispatch(run, events[i].data.fd, events[i].events);
-        else if (read(run->poller.wakeup, &count, sizeof(count)) < 0)
-            continue; /* somebody was quicker */
+        else if (run->watcher == nook__here() &&
+                 read(run->poller.wakeup, &count, sizeof(count)) < 0)
+            continue; /* it was not written to: nothing to clear */
     }
 }
 
 static int begin_fd(struct nook__wait *wait, nook_task *task)
 {
     struct fd_wait *fd = NOOK__CONTAINER(wait, struct fd_wait, wait);
-    struct nook__fd_user user = {task, NULL, NULL};
+    struct nook__fd_user user = {task, NULL};
     wait->result = nook__poller_add(task->run, fd->fd, fd->events, user);
     return wait->result == 0;
 }

@@ -82,9 +82,11 @@ static void watch(struct nook__worker *worker)
     uint64_t next = nook__timers_next(run), now = nook__clock(run);
     run->watcher = worker;
     if (run->poller.users == 0) {
+        run->blind = 1;
         nook__unlock(run);
         nook__doze(worker, next);
         nook__lock(run);
+        run->blind = 0;
     } else if (nook__poll_begin(worker)) {
         nook__poller_wait(run, next == UINT64_MAX ? -1
                                : next > now       ? (int64_t)(next - now)

@@ -45,7 +45,7 @@ void nook__mind_timer(struct nook__run *run)
 
 void nook__mind_fd(struct nook__run *run)
 {
-    if (run->watcher == NULL || !run->polling)
+    if (run->watcher == NULL || run->blind)
         nook__mind_timer(run);
 }
 

@@ -309,7 +309,6 @@ void nook__queue_drop(struct nook__worker *worker);
 struct nook__fd_user {
     nook_task *task; /* one of the two */
     nook_handle *handle;
-    unsigned *ready;
 };
 
 struct nook__poller {
@@ -430,9 +429,10 @@ struct nook__run {
     atomic_int finished; /* nothing is left */
     int deadlocked;
     unsigned idle;                /* workers that sleep and were not called */
-    int polling;                  /* a worker is in the poller */
+    int polling;                  /* how many workers are in the poller */
     struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
     nook_loop *loop;              /* once somebody asked for it */
+    int blind;                    /* the watcher sleeps at its inbox: no descriptors */
     nook_schedule *schedule;
     uint64_t now;         /* of a schedule */
     unsigned next_worker; /* of a schedule: where the next new task goes */

@@ -1,0 +1,110 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# explore.sh [--large] [cc]
+#
+# Has Spin explore the models of this directory, prints the states of each, and
+# fails where one has an error, or a broken variant has none. 77 without Spin.
+# --large: also with three workers.
+
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+large=0
+if [ "${1:-}" = --large ]; then
+    large=1
+    shift
+fi
+cc=${1:-cc}
+command -v spin >/dev/null || {
+    echo "no spin here"
+    exit 77
+}
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+failed=0
+
+# explore flags-of-pan flags-of-cc definitions... : leaves what pan says in ./said
+explore()
+{
+    pan=$1
+    how=$2
+    model=$3
+    shift 3
+    # shellcheck disable=SC2086 # the flags are several words
+    spin -a "$@" "$here/$model.pml" >made 2>&1 &&
+        "$cc" -O0 -w -DCOLLAPSE $how -o pan pan.c >>made 2>&1 &&
+        ./pan $pan -m1000000 -w20 >said 2>&1
+    if ! grep -q 'errors: ' said 2>/dev/null || grep -qi 'max search depth too small\|out of memory' said; then
+        cat made said
+        echo "FAIL: $model $*: not explored to the end"
+        exit 1
+    fi
+    states=$(sed -n 's/^ *\([0-9.e+]*\) states, stored.*/\1/p' said)
+}
+
+# No execution ends wrong, and none goes on for ever.
+holds()
+{
+    explore "" -DSAFETY "$@"
+    first=$states
+    cycles=no
+    if grep -q 'errors: 0' said; then
+        explore -l -DNP "$@"
+        grep -q 'errors: 0' said || cycles=some
+    else
+        cycles="not asked"
+    fi
+    if grep -q 'errors: 0' said; then
+        echo "holds   $*: $first states, $cycles cycle"
+    else
+        grep '^pan:1:' said
+        echo "FAIL: $* ($cycles cycle)"
+        failed=1
+    fi
+}
+
+# The fault is found: a model that could not see it would prove nothing.
+broken()
+{
+    expected=$1
+    shift
+    explore "" -DSAFETY "$@"
+    if grep -q "^pan:1: $expected" said; then
+        echo "broken  $*: found after $states states: $(sed -n 's/^pan:1: //p' said)"
+    else
+        echo "FAIL: $*: the fault was not found"
+        failed=1
+    fi
+}
+
+for scenario in 1 2 3 4 5 6 7 8 9; do
+    holds run -DSCENARIO=$scenario
+done
+asleep="invalid end state"
+wrong="assertion violated"
+broken "$wrong" run -DBROKEN=1 -DSCENARIO=1  # rest() does not look into its inbox: a false deadlock
+broken "$wrong" run -DBROKEN=2 -DSCENARIO=1  # who is given work still counts as idle
+broken "$asleep" run -DBROKEN=3 -DSCENARIO=4 # the poller is not interrupted
+broken "$asleep" run -DBROKEN=4 -DSCENARIO=8 # who leaves the watch calls nobody
+broken "$wrong" run -DBROKEN=5 -DSCENARIO=1  # a wait is registered before the stack was left
+broken "$asleep" run -DBROKEN=6 -DSCENARIO=9 # sharing wakes nobody
+broken "$wrong" run -DBROKEN=7 -DSCENARIO=2  # a job does not count against the verdict
+broken "$asleep" run -DBROKEN=9 -DSCENARIO=4 # who only looks takes the sleeper's call
+broken "$wrong" run -DBROKEN=10 -DSCENARIO=2 # a job stops counting before its message is delivered
+broken "$asleep" run -DBROKEN=11 -DSCENARIO=1 # the end is not told to who sleeps
+
+holds reader
+holds reader -DFENCE=1
+broken "$wrong" reader -DBROKEN=1           # the reader has no barrier
+broken "$wrong" reader -DBROKEN=2           # it does not wait for the write
+broken "$wrong" reader -DBROKEN=3           # the owner does not step back
+broken "$wrong" reader -DFENCE=1 -DBROKEN=4 # no barrier, and the owner has no fence
+
+if [ $large = 1 ]; then
+    for scenario in 1 2 3 4 5 6 7 8 9; do
+        holds run -DW=3 -DSCENARIO=$scenario
+    done
+    broken "$asleep" run -DW=3 -DBROKEN=8 -DSCENARIO=7 # a watcher that sees no descriptor passes for one that does
+fi
+exit $failed
