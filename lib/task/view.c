@@ -166,7 +166,6 @@ static int take_back(struct nook__worker *worker, struct request *request)
 static int wait_for(struct request *request, int milliseconds)
 {
     struct timespec until;
-    int rc = 0;
     clock_gettime(CLOCK_REALTIME, &until);
     for (int i = 0; i < milliseconds; i++) {
         until.tv_nsec += 1000000;
@@ -175,7 +174,7 @@ static int wait_for(struct request *request, int milliseconds)
         if (nook__here() != NULL)
             nook__receive(nook__here());
         pthread_mutex_lock(&request->lock);
-        for (rc = 0; !request->done && rc != ETIMEDOUT;)
+        for (int rc = 0; !request->done && rc != ETIMEDOUT;)
             rc = pthread_cond_timedwait(&request->answered, &request->lock, &until);
         int done = request->done;
         pthread_mutex_unlock(&request->lock);

@@ -68,10 +68,10 @@ static int large_mappings(void)
     int n = 0;
     FILE *maps = fopen("/proc/self/maps", "r");
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-        unsigned long from, to;
-        char mode[5];
-        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) == 3)
-            n += to - from >= KIB * KIB && strcmp(mode, "rw-p") == 0;
+        char *dash, *mode; /* from-to mode ... */
+        unsigned long from = strtoul(line, &dash, 16);
+        unsigned long to = *dash == '-' ? strtoul(dash + 1, &mode, 16) : 0;
+        n += to >= from + KIB * KIB && strncmp(mode, " rw-p", 5) == 0;
     }
     if (maps != NULL)
         fclose(maps);
