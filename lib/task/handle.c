@@ -187,7 +187,7 @@ void nook__handle_ready(nook_handle *handle)
 
 void nook__queue_drop(struct nook__worker *worker)
 {
-    nook__receive(worker);
+    nook__receive_all(worker);
     while (!nook__list_empty(&worker->queue)) {
         struct nook__event *event =
             NOOK__CONTAINER(nook__list_pop(&worker->queue), struct nook__event, link);

@@ -54,26 +54,32 @@ void nook__call(struct nook__worker *to)
     pthread_mutex_unlock(&to->inbox.lock);
 }
 
-static void take_all(struct nook__inbox *inbox, struct nook__link *all)
+enum { BATCH = 64 };
+
+static void take_some(struct nook__inbox *inbox, struct nook__link *some)
 {
-    nook__list_init(all);
+    nook__list_init(some);
     pthread_mutex_lock(&inbox->lock);
-    while (!nook__list_empty(&inbox->events)) {
+    for (int i = 0; i < BATCH && !nook__list_empty(&inbox->events); i++) {
         struct nook__link *link = inbox->events.next;
         nook__list_remove(link);
-        nook__list_append(all, link);
+        nook__list_append(some, link);
     }
-    atomic_store_explicit(&inbox->full, 0, memory_order_relaxed);
+    atomic_store_explicit(&inbox->full, !nook__list_empty(&inbox->events),
+                          memory_order_relaxed);
     pthread_mutex_unlock(&inbox->lock);
 }
 
-/* What comes meanwhile is for the next time, or who sends without end would keep it here. */
+/*
+ * The rest is for the next time. Who sends without end, and faster than it is dealt with,
+ * would else keep the worker here, with more each time.
+ */
 void nook__receive(struct nook__worker *worker)
 {
-    struct nook__link all;
-    take_all(&worker->inbox, &all);
-    while (!nook__list_empty(&all)) {
-        struct nook__event *event = NOOK__CONTAINER(all.next, struct nook__event, link);
+    struct nook__link some;
+    take_some(&worker->inbox, &some);
+    while (!nook__list_empty(&some)) {
+        struct nook__event *event = NOOK__CONTAINER(some.next, struct nook__event, link);
         nook__list_remove(&event->link);
         if (event->kind != NOOK__MESSAGE) {
             nook__enqueue(worker, event);
@@ -84,6 +90,13 @@ void nook__receive(struct nook__worker *worker)
         message->deliver(worker->run, message);
         nook__unlock(worker->run);
     }
+}
+
+void nook__receive_all(struct nook__worker *worker)
+{
+    do
+        nook__receive(worker);
+    while (atomic_load_explicit(&worker->inbox.full, memory_order_relaxed));
 }
 
 static int quiet(const struct nook__inbox *inbox)

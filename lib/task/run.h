@@ -118,8 +118,10 @@ void nook__inbox_close(struct nook__inbox *inbox);
 /* Any thread, as long as the run cannot end meanwhile. */
 void nook__send(struct nook__worker *to, struct nook__event *event);
 void nook__call(struct nook__worker *to);
-/* By the worker. What has come goes into its queue, or is delivered. */
+/* By the worker. Some of what has come goes into its queue, or is delivered. */
 void nook__receive(struct nook__worker *worker);
+/* The same until nothing is left: for the end, when nobody sends any more. */
+void nook__receive_all(struct nook__worker *worker);
 /* By the worker: sleeps until something comes, it is called, or that time; UINT64_MAX: never.
  */
 void nook__doze(struct nook__worker *worker, uint64_t until);

@@ -34,7 +34,7 @@ void nook__run_forget(struct nook__run *run)
     pthread_mutex_lock(&known_lock);
     nook__list_remove(&run->known);
     pthread_mutex_unlock(&known_lock);
-    nook__receive(&run->workers[0]);
+    nook__receive_all(&run->workers[0]);
 }
 
 void nook__view_fork(int before)
