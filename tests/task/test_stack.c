@@ -68,7 +68,7 @@ static int large_mappings(void)
     int n = 0;
     FILE *maps = fopen("/proc/self/maps", "r");
     while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
-        char *dash, *mode; /* from-to mode ... */
+        char *dash, *mode = line; /* from-to mode ... */
         unsigned long from = strtoul(line, &dash, 16);
         unsigned long to = *dash == '-' ? strtoul(dash + 1, &mode, 16) : 0;
         n += to >= from + KIB * KIB && strncmp(mode, " rw-p", 5) == 0;
@@ -87,8 +87,10 @@ static void many_stacks_take_few_mappings(void **state)
     static void *fences[MANY];
     int before = large_mappings(), got = 0, fenced = 0;
     char *lowest = (char *)UINTPTR_MAX;
-    if (nook__on_valgrind())
-        skip(); /* it walks the list of all stacks that it knows: too slow */
+    if (nook__on_valgrind()) {
+        print_message("Valgrind walks the list of all stacks that it knows: too slow\n");
+        skip();
+    }
     for (int i = 0; i < MANY && nook__stack_get(pool, &stacks[i]) == 0; i++, got++) {
         if (stacks[i].low >= lowest)
             continue;
