@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+#include "harness.h"
+
+#include <inttypes.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A batch must be long against the clock, and short against a turn of the host's scheduler. */
+#define BATCH_NS 4000000u
+/* Caches, branch predictors and the core's clock settle in this time. */
+#define WARM_NS 20000000u
+
+/* What is being measured; one a process. */
+static struct {
+    const struct bench *bench;
+    double *samples;
+    size_t wanted;
+    size_t taken;
+} now;
+
+static cpu_set_t given;
+
+uint64_t bench_now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* Without exit's handlers: who fails may stand on any stack and any thread. */
+static _Noreturn void leave(int status)
+{
+    (void)fflush(NULL);
+    _exit(status);
+}
+
+void bench_cannot(const char *format, ...)
+{
+    va_list rest;
+    va_start(rest, format);
+    (void)vfprintf(stderr, format, rest);
+    va_end(rest);
+    (void)fputc('\n', stderr);
+    leave(BENCH_CANNOT);
+}
+
+void bench_failed(const char *what, const char *file, int line)
+{
+    (void)fprintf(stderr, "%s:%d: does not hold: %s\n", file, line, what);
+    leave(1);
+}
+
+unsigned bench_processors(void)
+{
+    return (unsigned)CPU_COUNT(&given);
+}
+
+int bench_pin(unsigned nth)
+{
+    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &given) && nth-- == 0) {
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            return sched_setaffinity(0, sizeof one, &one);
+        }
+    }
+    return -1;
+}
+
+/* The number in kB after `name` in a file of lines as "Rss:   123 kB"; in bytes. */
+static uint64_t bytes_said(const char *path, const char *name)
+{
+    char line[256];
+    uint64_t kb = 0;
+    int found = 0;
+    FILE *file = fopen(path, "re");
+    while (file != NULL && !found && fgets(line, sizeof line, file) != NULL) {
+        size_t length = strlen(name);
+        if (strncmp(line, name, length) == 0) {
+            kb = strtoull(line + length, NULL, 10);
+            found = 1;
+        }
+    }
+    if (file != NULL) {
+        (void)fclose(file);
+    }
+    BENCH_MUST(found);
+    return kb * 1024;
+}
+
+struct bench_memory bench_memory(void)
+{
+    return (struct bench_memory){
+        .resident = bytes_said("/proc/self/smaps_rollup", "Rss:"),
+        .tables = bytes_said("/proc/self/status", "VmPTE:"),
+    };
+}
+
+static uint64_t time_of(size_t count)
+{
+    uint64_t start = bench_now();
+    now.bench->loop(now.bench->n, count);
+    return bench_now() - start;
+}
+
+/* A count whose batch takes about BATCH_NS; running it is the warm-up. */
+static size_t calibrate(void)
+{
+    uint64_t begin = bench_now();
+    size_t count = 1;
+    for (;;) {
+        uint64_t took = time_of(count);
+        if (took >= BATCH_NS / 2) {
+            double fit = (double)count * BATCH_NS / (double)took;
+            count = fit < 1 ? 1 : (size_t)fit;
+            if (bench_now() - begin >= WARM_NS) {
+                return count;
+            }
+        } else {
+            count *= 2;
+        }
+    }
+}
+
+void bench_measure(void)
+{
+    long operations = now.bench->operations == 0 ? 1 : now.bench->operations;
+    size_t count = calibrate();
+    while (now.taken < now.wanted) {
+        double took = (double)time_of(count);
+        now.samples[now.taken++] = took / (double)count / (double)operations;
+    }
+}
+
+/* One figure, found by a child that is as fresh as this process. */
+static double in_child(const struct bench *bench)
+{
+    int ends[2];
+    double figure = 0;
+    int status = 1;
+    BENCH_MUST(pipe(ends) == 0);
+    pid_t child = fork();
+    BENCH_MUST(child >= 0);
+    if (child == 0) {
+        figure = bench->figure(bench->n);
+        leave(write(ends[1], &figure, sizeof figure) == (ssize_t)sizeof figure ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    int read_all = read(ends[0], &figure, sizeof figure) == (ssize_t)sizeof figure;
+    (void)close(ends[0]);
+    BENCH_MUST(waitpid(child, &status, 0) == child);
+    if (!read_all || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        leave(WIFEXITED(status) && WEXITSTATUS(status) != 0 ? WEXITSTATUS(status) : 1);
+    }
+    return figure;
+}
+
+static int measure(const struct bench *bench, size_t samples)
+{
+    now.bench = bench;
+    now.wanted = samples;
+    now.samples = calloc(samples, sizeof *now.samples);
+    BENCH_MUST(now.samples != NULL);
+    if (bench->figure != NULL) {
+        while (now.taken < now.wanted) {
+            now.samples[now.taken++] = in_child(bench);
+        }
+    } else if (bench->around != NULL) {
+        bench->around(bench->n);
+    } else {
+        bench_measure();
+    }
+    BENCH_MUST(now.taken == now.wanted);
+    for (size_t i = 0; i < samples; i++) {
+        (void)printf("%.4f\n", now.samples[i]);
+    }
+    free(now.samples);
+    return 0;
+}
+
+static int list(const char *what, const struct bench *benches, size_t len)
+{
+    (void)printf("# %s\n", what);
+    for (size_t i = 0; i < len; i++) {
+        (void)printf("%s\t%ld\n", benches[i].metric, benches[i].n);
+    }
+    return 0;
+}
+
+/* A whole number of at least `least`, or -1. */
+static long number(const char *text, long least)
+{
+    char *end = NULL;
+    long value = strtol(text, &end, 10);
+    return *text == '\0' || *end != '\0' || value < least ? -1 : value;
+}
+
+static const struct bench *find(const char *metric, long n, const struct bench *benches,
+                                size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (benches[i].n == n && strcmp(benches[i].metric, metric) == 0) {
+            return &benches[i];
+        }
+    }
+    return NULL;
+}
+
+int bench_main(int argc, char **argv, const char *what, const struct bench *benches, size_t len)
+{
+    BENCH_MUST(sched_getaffinity(0, sizeof given, &given) == 0);
+    if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+        return list(what, benches, len);
+    }
+    long n = argc == 4 ? number(argv[2], 0) : -1;
+    long samples = argc == 4 ? number(argv[3], 1) : -1;
+    if (n < 0 || samples < 0) {
+        (void)fprintf(stderr, "usage: %s --list | METRIC N SAMPLES\n", argv[0]);
+        return 2;
+    }
+    const struct bench *bench = find(argv[1], n, benches, len);
+    if (bench == NULL) {
+        (void)fprintf(stderr, "%s: no metric '%s' with n = %ld\n", argv[0], argv[1], n);
+        return 2;
+    }
+    return measure(bench, (size_t)samples);
+}
