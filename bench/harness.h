@@ -7,7 +7,8 @@
  * metric with one n, measured in one of two ways:
  *
  *   loop    does the operation `count` times. The harness finds a count for which that
- *           takes a few milliseconds, and times batches of it.
+ *           takes a few milliseconds, and times batches of it. What `base` takes for as
+ *           many turns is subtracted: the part of the loop that is not meant.
  *   figure  measures by itself, once, and returns the figure. Each sample runs in a
  *           process of its own, forked before anything else happened: for memory and for
  *           what can be done for the first time only once.
@@ -34,6 +35,7 @@ struct bench {
     long operations;
     void (*around)(long n);
     double (*figure)(long n);
+    void (*base)(long n, size_t count);
 };
 
 /* The exit status of a program that cannot measure this here. */
@@ -49,7 +51,12 @@ int bench_main(int argc, char **argv, const char *what, const struct bench *benc
 /* bench_main(argc, argv, what, benches, BENCH_LEN(benches)) */
 #define BENCH_LEN(array) (sizeof(array) / sizeof *(array))
 
-/* For `around`, once: warms up, finds the count, takes the samples. */
+/*
+ * For `around`, once: warms up, finds the count, takes the samples.
+ *
+ * `PROGRAM --count METRIC N TURNS` makes it run the loop, with no base and without
+ * measuring, for exactly so many turns instead: for those who count instructions.
+ */
 void bench_measure(void);
 
 /* Ends the program: it cannot be measured here, and why. Exit status 77. */
