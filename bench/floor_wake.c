@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The floors of waking another thread: two threads on two processors take turns at a word
- * that both watch (one cache line goes to and fro), or sleep in the kernel until the word
+ * that both watch (one cache line goes back and forth), or sleep in the kernel until the word
  * has changed (futex). Half a round trip each.
  */
 #include "harness.h"

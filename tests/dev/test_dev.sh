@@ -40,7 +40,7 @@ usage()
     said "$word"
 }
 
-usage 'expected demo, leaks, explore, test, lint or help'
+usage 'expected demo, leaks, explore, test, bench, lint or help'
 usage "not 'dance'" dance
 usage "not ''" ''
 usage 'expected presets out of: dev clang' test fast

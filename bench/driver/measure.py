@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""
+Rounds: in each, every program measures each thing once, in a process of its own; then all
+of them again. So a quiet or a loud minute of the machine meets all of them alike.
+"""
+
+import mmap
+import os
+import time
+
+import programs as P
+
+# More than one processor is meant.
+WIDE = ("wake-spinning", "wake-asleep", "floor-line", "floor-futex")
+# One sample is one long round.
+LONG = ("parked-bytes", "create", "floor-parked-bytes", "floor-create", "timer", "timer-cancel")
+MADV_POPULATE_WRITE = 23
+
+# What takes longer than this a round gets few rounds.
+SLOW_SECONDS = 8
+SLOW_ROUNDS = 3
+
+
+def wide(metric, n):
+    return metric in WIDE or (metric == "channel" and n > 1)
+
+
+class Thing:
+    """One metric with one n, of one program, and what was measured of it."""
+
+    def __init__(self, metric, n, program):
+        self.metric, self.n, self.program = metric, n, program
+        self.rounds = []
+        self.seconds = 0.0
+        self.cannot = None
+        self.failed = None
+
+    def measure(self, samples, core):
+        began = time.monotonic()
+        try:
+            self.rounds.append(self.program.sample(
+                self.metric, self.n, 1 if self.metric in LONG else samples,
+                None if wide(self.metric, self.n) else {core}))
+        except P.Cannot as why:
+            self.cannot = str(why)
+        except P.Failed as why:
+            self.failed = str(why)
+        self.seconds = max(self.seconds, time.monotonic() - began)
+
+    def wanted(self, rounds):
+        if self.cannot or self.failed:
+            return False
+        if self.seconds > SLOW_SECONDS:
+            return len(self.rounds) < min(rounds, SLOW_ROUNDS)
+        return len(self.rounds) < rounds
+
+
+def matches(metric, patterns):
+    """A pattern is a metric's name, or the beginning of one up to a `-`."""
+    return not patterns or any(metric == p or metric.startswith(p + "-") for p in patterns)
+
+
+def things(programs, patterns, most, targets):
+    """
+    What is to be measured, and what it is held against; the same thing of all programs next
+    to each other.
+    """
+    all_things = [Thing(metric, n, program) for program in programs
+                  for metric, n in program.entries if n <= most]
+    wanted = [thing for thing in all_things if matches(thing.metric, patterns)]
+    needed = set()
+    for thing in wanted:
+        needed |= targets.needs(thing.metric, thing.n)
+    first = {}
+    for thing in all_things:
+        first.setdefault(thing.metric, len(first))
+    kept = [thing for thing in all_things if thing in wanted or thing.metric in needed]
+    return sorted(kept, key=lambda thing: (first[thing.metric], thing.n))
+
+
+def touch_memory(wanted):
+    """
+    Writes to so much memory once, at most to half of what is free: memory of a virtual
+    machine that nobody has used yet costs far more than a page, and belongs to no figure.
+    """
+    with open("/proc/meminfo", encoding="ascii") as file:
+        free = next(int(text.split()[1]) * 1024 for text in file if text.startswith("MemAvailable"))
+    size = min(wanted, free // 2) // mmap.PAGESIZE * mmap.PAGESIZE
+    with mmap.mmap(-1, size) as memory:
+        try:
+            memory.madvise(MADV_POPULATE_WRITE)
+        except (OSError, ValueError):
+            for at in range(0, size, mmap.PAGESIZE):
+                memory[at] = 1
+
+
+def run(all_things, rounds, samples, say):
+    """Measures everything; `say` is told how far it is."""
+    core = max(os.sched_getaffinity(0))
+    largest = max((t.n for t in all_things if t.metric in LONG), default=0)
+    if largest:
+        touch_memory(max(largest * 6000, 1 << 28))
+    for turn in range(rounds):
+        wanted = [thing for thing in all_things if thing.wanted(rounds)]
+        for i, thing in enumerate(wanted):
+            say(f"round {turn + 1} of {rounds}: {i + 1} of {len(wanted)}, "
+                f"{thing.metric} {thing.n} {thing.program.name}")
+            thing.measure(samples, core)

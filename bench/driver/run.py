@@ -1,0 +1,82 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Measures, and says what came of it; `./dev bench` builds first. See ../README.md."""
+
+import argparse
+import os
+import sys
+
+import measure
+import programs as P
+import results
+import table
+import targets
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+
+
+def arguments(words):
+    parser = argparse.ArgumentParser(prog="dev bench", description="What each storage costs.")
+    parser.add_argument("metrics", nargs="*", metavar="METRIC",
+                        help="only these; the beginning of a name up to a hyphen will do")
+    parser.add_argument("--quick", action="store_true",
+                        help="fewer rounds and nothing above 100,000: rough figures soon")
+    parser.add_argument("--peers", action="store_true", help="measure other libraries as well")
+    parser.add_argument("--rounds", type=int, default=0, help="interleaved rounds; 9, quick: 3")
+    parser.add_argument("--samples", type=int, default=3, help="of each process")
+    parser.add_argument("--from", dest="source", metavar="JSON",
+                        help="measure nothing, take the results of an earlier run")
+    parser.add_argument("--document", action="store_true",
+                        help="write docs/performance.md from the results")
+    parser.add_argument("--programs", default=os.path.join(ROOT, "build/bench/bench"),
+                        help=argparse.SUPPRESS)
+    parser.add_argument("--peer-programs", default=os.path.join(ROOT, "build/bench/peers"),
+                        help=argparse.SUPPRESS)
+    parser.add_argument("--out", default=os.path.join(ROOT, "build/bench"),
+                        help=argparse.SUPPRESS)
+    chosen = parser.parse_args(words)
+    if chosen.rounds <= 0:
+        chosen.rounds = 3 if chosen.quick else 9
+    return chosen
+
+
+def say(text):
+    """How far it is: on one line of a terminal, else nothing."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text[:78]}", end="", file=sys.stderr, flush=True)
+
+
+def new_run(chosen):
+    found, missing = P.find(chosen.programs, chosen.peer_programs if chosen.peers else None)
+    machine, date = results.machine(), results.today()
+    wanted = measure.things(found, chosen.metrics, 100000 if chosen.quick else 10 ** 9,
+                            targets.Targets())
+    if not wanted:
+        known = sorted({metric for program in found for metric, _ in program.entries})
+        sys.exit("bench: nothing to measure; metrics: " + " ".join(known))
+    measure.run(wanted, chosen.rounds, chosen.samples, say)
+    say("")
+    failed = [thing.failed for thing in wanted if thing.failed]
+    run = results.from_things(wanted, machine=machine, date=date, quick=chosen.quick,
+                              rounds=chosen.rounds, skipped=missing)
+    return run, failed
+
+
+def main(words):
+    chosen = arguments(words)
+    failed = []
+    if chosen.source:
+        run = results.read(chosen.source)
+    else:
+        run, failed = new_run(chosen)
+        os.makedirs(chosen.out, exist_ok=True)
+        results.write(run, os.path.join(chosen.out, "result.json"))
+    print("\n".join(table.render(run, targets.Targets())))
+    for text in failed:
+        print("bench: failed: " + text, file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

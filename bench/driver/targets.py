@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What each figure is held against (../targets.toml), and the verdict."""
+
+import os
+import tomllib
+
+AIM, BEATS, MISSES, OPEN, NONE = "aim", "beats", "MISSES", "open", ""
+
+# In the words of a reader who knows no code.
+WORDS = {
+    AIM: "beats what it must, and reaches what was aimed at",
+    BEATS: "beats what it must, but does not reach what was aimed at",
+    MISSES: "does not beat what it must",
+    OPEN: "what it must beat was not measured",
+    NONE: "held against nothing",
+}
+
+
+class Opponent:
+    """What must be beaten: who, and the figure; None where nobody measured it."""
+
+    def __init__(self, name, figure, recorded=False):
+        self.name, self.figure, self.recorded = name, figure, recorded
+
+
+class Judged:
+    """A result beside its floor, its opponents and its aim."""
+
+    def __init__(self, result, floor, opponents, aim, has_target):
+        self.result, self.floor = result, floor
+        self.opponents, self.aim = opponents, aim
+        self.verdict = self._verdict() if has_target else NONE
+
+    @property
+    def floors(self):
+        """How many times the floor."""
+        if self.floor is None or self.floor.summary.min <= 0:
+            return None
+        return self.result.summary.min / self.floor.summary.min
+
+    def _verdict(self):
+        figure = self.result.summary.min
+        known = [o for o in self.opponents if o.figure is not None]
+        if any(figure >= o.figure for o in known):
+            return MISSES
+        if len(known) < len(self.opponents):
+            return OPEN
+        if self.aim is None:
+            return OPEN if not self.opponents else BEATS
+        if figure <= self.aim:
+            return AIM
+        return BEATS
+
+
+class Targets:
+    def __init__(self, path=None):
+        path = path or os.path.join(os.path.dirname(__file__), "..", "targets.toml")
+        with open(path, "rb") as file:
+            self.all = tomllib.load(file)["target"]
+
+    def of(self, metric, n):
+        """What holds for this row: the first that names it."""
+        for target in self.all:
+            if metric in target["metric"] and n in target.get("n", [n]):
+                return target
+        return {}
+
+    def needs(self, metric, n):
+        """The metrics without which nothing can be said about this one."""
+        target = self.of(metric, n)
+        needed = {target.get("floor")}
+        for one in target.get("must_beat", []):
+            needed |= {one.get("metric"), one.get("of")}
+        return needed - {None}
+
+    def judge(self, run, result):
+        target = self.of(result.metric, result.n)
+        floor = run.floor(target["floor"], result.n) if "floor" in target else None
+        opponents = [self._opponent(run, result, floor, one)
+                     for one in target.get("must_beat", [])]
+        aim = target.get("aim")
+        if "aim_floors" in target:
+            aim = floor.summary.min * target["aim_floors"] if floor else None
+        has_target = "must_beat" in target or "aim" in target or "aim_floors" in target
+        return Judged(result, floor, opponents, aim, has_target)
+
+    @staticmethod
+    def _opponent(run, result, floor, one):
+        if "metric" in one:
+            other = run.find(one["metric"], one["n"])
+            return Opponent(one["metric"], other.summary.min if other else None)
+        for peer in run.peers(result.metric, result.n):
+            if peer.label.startswith(one["peer"]):
+                return Opponent(peer.label, peer.summary.min)
+        scale = run.floor(one["of"], result.n) if "of" in one else floor
+        if scale is None:
+            return Opponent(one["peer"], None)
+        return Opponent(one["peer"], one["recorded"] / one["floor"] * scale.summary.min, True)
