@@ -198,6 +198,10 @@ static void measure(const struct bench *bench, size_t samples)
     } else {
         bench_measure();
     }
+    if (now.turns > 0) {
+        long operations = bench->operations == 0 ? 1 : bench->operations;
+        (void)printf("%zu\n", now.turns * (size_t)operations);
+    }
     BENCH_MUST(now.turns > 0 || now.taken == now.wanted);
     for (size_t i = 0; i < now.taken; i++) {
         (void)printf("%.4f\n", now.samples[i]);
@@ -256,6 +260,6 @@ int bench_main(int argc, char **argv, const char *what, const struct bench *benc
         return 2;
     }
     now.turns = only_run ? (size_t)often : 0;
-    measure(bench, (size_t)often);
+    measure(bench, only_run ? 1 : (size_t)often);
     return 0;
 }

@@ -55,7 +55,8 @@ int bench_main(int argc, char **argv, const char *what, const struct bench *benc
  * For `around`, once: warms up, finds the count, takes the samples.
  *
  * `PROGRAM --count METRIC N TURNS` makes it run the loop, with no base and without
- * measuring, for exactly so many turns instead: for those who count instructions.
+ * measuring, for exactly so many turns instead, and prints how many operations that were:
+ * for those who count instructions.
  */
 void bench_measure(void);
 

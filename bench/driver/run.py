@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+import budget
 import measure
 import programs as P
 import results
@@ -35,6 +36,8 @@ def arguments(words):
                         help=argparse.SUPPRESS)
     parser.add_argument("--out", default=os.path.join(ROOT, "build/bench"),
                         help=argparse.SUPPRESS)
+    parser.epilog = ("--budget [--record] [PATH...], as the first word: counts the instructions of "
+                     "the hot paths instead, against bench/budget.txt.")
     chosen = parser.parse_args(words)
     if chosen.rounds <= 0:
         chosen.rounds = 3 if chosen.quick else 9
@@ -50,11 +53,14 @@ def say(text):
 def new_run(chosen):
     found, missing = P.find(chosen.programs, chosen.peer_programs if chosen.peers else None)
     machine, date = results.machine(), results.today()
+    known = sorted({metric for program in found for metric, _ in program.entries})
+    for pattern in chosen.metrics:
+        if not any(measure.matches(metric, [pattern]) for metric in known):
+            sys.exit(f"bench: no metric {pattern}; there are: " + " ".join(known))
     wanted = measure.things(found, chosen.metrics, 100000 if chosen.quick else 10 ** 9,
                             targets.Targets())
     if not wanted:
-        known = sorted({metric for program in found for metric, _ in program.entries})
-        sys.exit("bench: nothing to measure; metrics: " + " ".join(known))
+        sys.exit("bench: nothing to measure")
     measure.run(wanted, chosen.rounds, chosen.samples, say)
     say("")
     failed = [thing.failed for thing in wanted if thing.failed]
@@ -64,6 +70,9 @@ def new_run(chosen):
 
 
 def main(words):
+    if words[:1] == ["--budget"]:
+        folder = os.path.join(ROOT, "build/bench/bench")
+        return budget.main(["--programs", folder, *words[1:]])
     chosen = arguments(words)
     failed = []
     if chosen.source:

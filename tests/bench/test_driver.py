@@ -1,0 +1,395 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""test_driver.py FAKE: what the driver of the bench makes of known samples and programs."""
+
+import json
+import math
+import os
+import random
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+DRIVER = os.path.join(HERE, "../../bench/driver")
+sys.path.insert(0, DRIVER)
+
+import measure  # noqa: E402
+import programs as P  # noqa: E402
+import results as R  # noqa: E402
+import stats  # noqa: E402
+import table  # noqa: E402
+import targets as T  # noqa: E402
+
+FAKE = sys.argv.pop(1)
+MACHINE = {"cpu": "Abacus 3", "architecture": "wood", "cores": 2, "mhz": 1, "memory_gib": 4,
+           "kernel": "Linux 6.0", "libc": "glibc 2.36", "load": 0.0}
+
+
+def result(metric, n, program, figure, role="own", label=None, noise=0.01):
+    """Nine rounds round a figure, whose least is the figure."""
+    rounds = [[figure * (1 + noise * ((i + j) % 5)) for j in range(3)] for i in range(9)]
+    return R.Result(metric, n, program, label or program, role, rounds)
+
+
+def a_run(*found, **more):
+    return R.Run(list(found), MACHINE, "2026-01-02T03:04:05+00:00", rounds=9,
+                 what={r.program: f"{r.label} 1.0, gcc 12" for r in found}, **more)
+
+
+class Statistics(unittest.TestCase):
+    def test_median_and_mad(self):
+        self.assertEqual(stats.median([3, 1, 2]), 2)
+        self.assertEqual(stats.median([4, 1, 2, 3]), 2.5)
+        self.assertEqual(stats.mad([1, 1, 2, 2, 4, 6, 9]), 1)
+
+    def test_the_interval_holds_the_median_19_times_out_of_20(self):
+        draw = random.Random(7)
+        inside = 0
+        for trial in range(200):
+            rounds = [[draw.gauss(100, 10) for _ in range(3)] for _ in range(12)]
+            low, high = stats.interval(rounds, 300, seed=trial)
+            inside += low <= 100 <= high
+        self.assertGreater(inside, 180)
+        self.assertLess(inside, 200)
+
+    def test_rounds_are_drawn_whole(self):
+        # Of samples that agree within a round and not between rounds, more samples a round
+        # say nothing more.
+        few = [[value] for value in range(1, 13)]
+        many = [[value] * 100 for value in range(1, 13)]
+        self.assertEqual(stats.interval(few), stats.interval(many))
+
+    def test_a_narrow_interval_is_believed_and_a_wide_one_is_not(self):
+        self.assertIsNone(stats.Summary([[10.0, 10.1]] * 9).doubt)
+        wide = stats.Summary([[10.0], [20.0], [10.5], [19.0], [11.0], [30.0], [10.2]])
+        self.assertIn("of the median apart", wide.doubt)
+        self.assertIn("one round", stats.Summary([[10.0, 10.0]]).doubt)
+
+    def test_min_is_of_all_rounds(self):
+        summary = stats.Summary([[5.0, 4.0], [3.0, 6.0]])
+        self.assertEqual((summary.min, summary.median, summary.rounds), (3.0, 4.5, 2))
+
+
+class Growth(unittest.TestCase):
+    NS = (1, 8, 32, 100, 1000)
+
+    def grow(self, cost):
+        return stats.Growth([(n, cost(n)) for n in self.NS])
+
+    def test_flat(self):
+        growth = self.grow(lambda n: 10 + n % 3 * 0.3)
+        self.assertEqual(growth.kind, "flat")
+        self.assertLess(growth.error, 0.05)
+        self.assertRegex(growth.sentence(), r"^flat: 10\S* ns, no point off by more than \d%$")
+
+    def test_logarithmic(self):
+        growth = self.grow(lambda n: 5 + 3 * math.log2(n))
+        self.assertEqual(growth.kind, "logarithmic")
+        self.assertAlmostEqual(growth.a, 5, places=6)
+        self.assertAlmostEqual(growth.b, 3, places=6)
+
+    def test_linear(self):
+        growth = self.grow(lambda n: 5 + 3 * n)
+        self.assertEqual(growth.kind, "linear")
+        self.assertAlmostEqual(growth.b, 3, places=6)
+
+    def test_what_fits_nothing_is_called_so(self):
+        growth = stats.Growth([(1, 10), (8, 80), (32, 9), (100, 90), (1000, 10)])
+        self.assertEqual(growth.kind, "none")
+        self.assertIn("neither", growth.sentence())
+
+    def test_falling_is_not_growth(self):
+        self.assertEqual(self.grow(lambda n: 1000 / n + 1).kind, "none")
+
+    def test_two_points_say_nothing(self):
+        self.assertEqual(stats.Growth([(1, 1), (2, 2)]).kind, "unknown")
+
+
+class Verdicts(unittest.TestCase):
+    def setUp(self):
+        self.targets = T.Targets.__new__(T.Targets)
+        self.targets.all = [
+            {"metric": ["race"], "floor": "floor-race", "aim": 2.0,
+             "must_beat": [{"peer": "Hare", "recorded": 30, "floor": 10}]},
+            {"metric": ["walk"], "floor": "floor-race", "aim_floors": 1.5,
+             "must_beat": [{"metric": "crawl", "n": 1}]},
+        ]
+
+    def verdict(self, *found, metric="race"):
+        run = a_run(*found)
+        return self.targets.judge(run, run.find(metric, 1, "nook"))
+
+    def test_a_peer_of_the_same_run_counts(self):
+        hare = result("race", 1, "hare", 6.0, "peer", "Hare 2.0")
+        self.assertEqual(self.verdict(result("race", 1, "nook", 5.0), hare).verdict, T.BEATS)
+        self.assertEqual(self.verdict(result("race", 1, "nook", 1.9), hare).verdict, T.AIM)
+        self.assertEqual(self.verdict(result("race", 1, "nook", 6.5), hare).verdict, T.MISSES)
+
+    def test_a_recorded_peer_is_scaled_by_the_floor(self):
+        floor = result("floor-race", 1, "floor", 5.0, "floor")
+        judged = self.verdict(result("race", 1, "nook", 14.0), floor)
+        self.assertEqual(judged.opponents[0].figure, 15.0)
+        self.assertTrue(judged.opponents[0].recorded)
+        self.assertEqual(judged.verdict, T.BEATS)
+        self.assertEqual(self.verdict(result("race", 1, "nook", 16.0), floor).verdict, T.MISSES)
+
+    def test_without_either_the_verdict_is_open(self):
+        self.assertEqual(self.verdict(result("race", 1, "nook", 1.0)).verdict, T.OPEN)
+
+    def test_another_metric_and_an_aim_in_floors(self):
+        floor = result("floor-race", 1, "floor", 4.0, "floor")
+        crawl = result("crawl", 1, "floor", 7.0, "floor")
+        for figure, verdict in ((5.9, T.AIM), (6.5, T.BEATS), (7.1, T.MISSES)):
+            own = result("walk", 1, "nook", figure)
+            self.assertEqual(self.verdict(own, floor, crawl, metric="walk").verdict, verdict)
+
+    def test_the_real_file_names_floors_that_exist(self):
+        source = ""
+        folder = os.path.join(HERE, "../../bench")
+        for name in os.listdir(folder):
+            if name.endswith(".c"):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    source += file.read()
+        real = T.Targets()
+        for target in real.all:
+            for metric in target["metric"]:
+                for needed in real.needs(metric, target.get("n", [1])[0]):
+                    self.assertIn(f'"{needed}"', source)
+
+
+class Table(unittest.TestCase):
+    def setUp(self):
+        self.targets = T.Targets()
+
+    def render(self, *found, **more):
+        return "\n".join(table.render(a_run(*found, **more), self.targets))
+
+    def test_a_row_has_figures_ratios_and_the_verdict(self):
+        said = self.render(
+            result("yield", 2, "nook", 4.0), result("floor-switch", 2, "floor", 2.0, "floor"),
+            result("yield", 2, "aco", 20.0, "peer", "libaco 1.2"),
+            result("yield", 2, "pth", 1000.0, "peer", "GNU Pth 2.0.7"))
+        row = next(text for text in said.splitlines() if text.startswith("yield"))
+        self.assertEqual(row.split(), ["yield", "2", "4.00", "4.08", "1%", "2x", "5x", "libaco",
+                                       "1.2", "aim"])
+
+    def test_nothing_is_wider_than_80_columns(self):
+        said = self.render(
+            result("stack-push-pop", 1000000, "nook", 123456789.0),
+            result("stack-push-pop", 1000000, "x", 1e9, "peer", "A peer whose name has no end 1.0"),
+            result("floor-spawn-join-and-more", 1000000, "floor", 12345678.0, "floor"),
+            skipped={"somebody": "a reason " * 30})
+        self.assertLessEqual(max(len(text) for text in said.splitlines()), 80)
+
+    def test_a_wide_interval_is_not_printed_without_saying_so(self):
+        rounds = [[1.0], [5.0], [1.2], [6.0], [1.1], [7.0], [1.3]]
+        said = self.render(R.Result("get", 1, "nook", "nook", "own", rounds))
+        row = next(text for text in said.splitlines() if text.startswith("get"))
+        self.assertIn(" ~", row)
+        self.assertIn("Doubtful, because", said)
+        self.assertRegex(said, r"~ get 1: between \S+ and \S+, \d+% of the median apart")
+        self.assertNotIn("~", self.render(result("get", 1, "nook", 1.0)))
+
+    def test_who_is_missing_is_told_with_the_reason(self):
+        said = self.render(result("get", 1, "nook", 1.0), skipped={"tokio": "no cargo here"})
+        self.assertIn("tokio: no cargo here", said)
+
+    def test_what_is_not_beaten_is_told(self):
+        said = self.render(
+            result("copy-drop", 1, "nook", 9.0), result("copy-drop", 8, "nook", 9.0),
+            result("copy-drop", 1, "py", 6.0, "peer", "CPython 3.11"),
+            result("copy-drop", 8, "py", 6.0, "peer", "CPython 3.11"))
+        self.assertIn("copy-drop 1, 8: 9.00, CPython 3.11 6.00", said)
+        self.assertEqual(said.count("MISSES"), 2)
+
+
+class File(unittest.TestCase):
+    def setUp(self):
+        self.run_ = a_run(result("get", 8, "nook", 2.0), result("parked-bytes", 9, "nook", 4160.0),
+                          skipped={"a": "b"})
+        self.data = json.loads(json.dumps(R.to_json(self.run_)))
+
+    def test_what_is_written_comes_back(self):
+        again = R.from_json(self.data)
+        self.assertEqual(R.to_json(again), R.to_json(self.run_))
+
+    def test_google_benchmarks_names(self):
+        first = self.data["benchmarks"][0]
+        self.assertEqual(first["name"], "get/8/nook")
+        self.assertEqual(first["run_type"], "iteration")
+        for key in ("run_name", "repetitions", "repetition_index", "threads", "iterations",
+                    "real_time", "cpu_time", "time_unit"):
+            self.assertIn(key, first)
+        aggregates = {b["aggregate_name"]: b for b in self.data["benchmarks"]
+                      if b["run_type"] == "aggregate" and b["run_name"] == "get/8/nook"}
+        self.assertEqual(set(aggregates), {"min", "median", "mad", "low", "high"})
+        self.assertEqual(aggregates["min"]["real_time"], 2.0)
+        self.assertEqual(aggregates["min"]["name"], "get/8/nook_min")
+        for key in ("date", "executable", "num_cpus", "mhz_per_cpu", "caches"):
+            self.assertIn(key, self.data["context"])
+        self.assertNotIn("host_name", self.data["context"])
+
+    @unittest.skipUnless(os.path.exists("/usr/share/benchmark/compare.py"),
+                         "compare.py of Google Benchmark is not installed (libbenchmark-tools)")
+    def test_compare_py_reads_it(self):
+        try:
+            subprocess.run(["/usr/bin/python3", "-c", "import numpy, scipy"], check=True,
+                           capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            self.skipTest("compare.py needs numpy and scipy")
+        with tempfile.TemporaryDirectory() as folder:
+            paths = []
+            for name, figure in (("a", 2.0), ("b", 3.0)):
+                paths.append(os.path.join(folder, name + ".json"))
+                R.write(a_run(result("get", 8, "nook", figure)), paths[-1])
+            done = subprocess.run(
+                ["/usr/bin/python3", "/usr/share/benchmark/compare.py", "--no-color",
+                 "benchmarks", *paths], capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"get/8/nook_min +\+0\.5000")
+
+
+class Folders(unittest.TestCase):
+    """A folder with programs of ours, and one with peers."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.own = os.path.join(self.folder.name, "own")
+        self.peers = os.path.join(self.folder.name, "peers")
+        os.mkdir(self.own)
+        os.mkdir(self.peers)
+
+    def program(self, folder, name, *lines):
+        path = os.path.join(folder, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n" + "\n".join(lines) + "\n")
+        os.chmod(path, os.stat(path).st_mode | stat.S_IXUSR)
+        return path
+
+    def speaker(self, folder, name, figure, what="Thing 1.0, sh"):
+        """A program that knows race/1, and says a figure as often as it is asked to."""
+        return self.program(
+            folder, name,
+            f"[ \"$1\" = --list ] && printf '# {what}\\nrace\\t1\\n' && exit",
+            f"for i in $(seq $3); do echo {figure}; done")
+
+
+class Programs(Folders):
+    def test_the_fake_is_listed_and_measured(self):
+        fake = P.Program(FAKE, P.PEER)
+        self.assertEqual(fake.label, "a fake 1.0")
+        self.assertIn(("fresh", 5), fake.entries)
+        self.assertEqual(fake.sample("fresh", 5, 4), [5.0] * 4)
+        with self.assertRaisesRegex(P.Cannot, "not with 3 of them"):
+            fake.sample("cannot", 3, 1)
+        with self.assertRaisesRegex(P.Failed, "does not hold"):
+            fake.sample("child-fails", 1, 1)
+
+    def test_bad_programs_are_found_out(self):
+        for lines, why in ((["echo hello"], "first line"),
+                           (["printf '# x\\nrace 1\\n'"], "METRIC<TAB>N"),
+                           (["exit 3"], "exit 3")):
+            with self.assertRaisesRegex(P.Failed, why):
+                P.Program(self.program(self.own, "bad", *lines), P.OWN)
+        short = P.Program(self.program(
+            self.own, "short", "[ \"$1\" = --list ] && printf '# x\\nrace\\t1\\n' || echo 1"), P.OWN)
+        with self.assertRaisesRegex(P.Failed, "1 samples, not 2"):
+            short.sample("race", 1, 2)
+        words = P.Program(self.program(
+            self.own, "words", "[ \"$1\" = --list ] && printf '# x\\nrace\\t1\\n' || echo one"), P.OWN)
+        with self.assertRaisesRegex(P.Failed, "not numbers"):
+            words.sample("race", 1, 1)
+
+    def test_a_missing_peer_is_told_with_its_reason(self):
+        self.speaker(self.own, "mine", 1)
+        self.speaker(self.peers, "theirs", 2)
+        self.program(self.peers, "broken", "echo 'no such library' >&2; exit 127")
+        self.program(self.peers, "unable", "echo 'needs a GPU' >&2; exit 77")
+        with open(os.path.join(self.peers, "gone.skipped"), "w", encoding="utf-8") as file:
+            file.write("Debian has no\npackage of it\n")
+        found, missing = P.find(self.own, self.peers)
+        self.assertEqual([(p.name, p.role) for p in found], [("nook", "own"), ("theirs", "peer")])
+        self.assertEqual(missing["gone"], "Debian has no package of it")
+        self.assertIn("no such library", missing["broken"])
+        self.assertEqual(missing["unable"], "needs a GPU")
+
+    def test_rounds_take_turns(self):
+        log = os.path.join(self.folder.name, "log")
+        for name in ("a", "b"):
+            self.program(self.own, name,
+                         f"[ \"$1\" = --list ] && printf '# {name}\\nrace\\t1\\nrace\\t2\\n' && exit",
+                         f"echo {name}$2 >>'{log}'", "for i in $(seq $3); do echo 1; done")
+        found, _ = P.find(self.own)
+        wanted = measure.things(found, [], 10, T.Targets())
+        measure.run(wanted, 2, 3, lambda text: None)
+        with open(log, encoding="utf-8") as file:
+            self.assertEqual(file.read().split(), ["a1", "b1", "a2", "b2"] * 2)
+        self.assertEqual([thing.rounds for thing in wanted], [[[1.0] * 3] * 2] * 4)
+
+    def test_what_is_asked_for_brings_what_it_is_held_against(self):
+        for name, metrics in (("mine", "get set"), ("floor", "floor-get floor-switch pthread-get")):
+            entries = "".join(f"{metric}\\t1\\n" for metric in metrics.split())
+            self.program(self.own, name, f"printf '# {name}\\n{entries}'")
+        found, _ = P.find(self.own)
+        wanted = measure.things(found, ["get"], 10, T.Targets())
+        self.assertEqual({thing.metric for thing in wanted}, {"get", "floor-get", "pthread-get"})
+
+    def test_what_fails_in_one_round_is_not_tried_again_and_told(self):
+        self.program(self.own, "odd", "[ \"$1\" = --list ] && printf '# odd\\nrace\\t1\\n' && exit",
+                     "echo 'out of luck' >&2; exit 5")
+        found, _ = P.find(self.own)
+        wanted = measure.things(found, [], 10, T.Targets())
+        measure.run(wanted, 3, 1, lambda text: None)
+        run = R.from_things(wanted, machine=MACHINE, date="now", rounds=3)
+        self.assertEqual(run.results, [])
+        self.assertIn("out of luck", run.skipped["nook race 1"])
+
+
+class Command(Folders):
+    """The whole driver, on programs whose figures are known."""
+
+    def drive(self, *words):
+        out = os.path.join(self.folder.name, "out")
+        return subprocess.run(
+            [sys.executable, os.path.join(DRIVER, "run.py"), "--programs", self.own,
+             "--peer-programs", self.peers, "--out", out, *words],
+            capture_output=True, text=True, check=False), out
+
+    def test_a_run_prints_a_table_and_leaves_its_results(self):
+        self.speaker(self.own, "mine", 3, "nook 9, sh")
+        self.speaker(self.peers, "theirs", 6, "Hare 2, sh")
+        done, out = self.drive("--rounds", "7", "--peers")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"race +1 +3\.00 +3\.00 +0% +2x Hare 2")
+        with open(os.path.join(out, "result.json"), encoding="utf-8") as file:
+            data = json.load(file)
+        self.assertEqual(data["benchmarks"][0]["real_time"], 3.0)
+        again, _ = self.drive("--from", os.path.join(out, "result.json"))
+        self.assertEqual(again.stdout, done.stdout)
+
+    def test_without_peers_none_is_run(self):
+        self.speaker(self.own, "mine", 3)
+        self.speaker(self.peers, "theirs", 6, "Hare 2, sh")
+        done, _ = self.drive("--rounds", "2")
+        self.assertNotIn("Hare", done.stdout)
+
+    def test_bad_words(self):
+        self.speaker(self.own, "mine", 3)
+        done, _ = self.drive("dance")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no metric dance; there are: race", done.stderr)
+
+    def test_a_failure_is_the_status(self):
+        self.program(self.own, "odd", "[ \"$1\" = --list ] && printf '# odd\\nrace\\t1\\n' && exit",
+                     "exit 5")
+        done, _ = self.drive("--rounds", "2")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("failed: odd race 1", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
