@@ -9,6 +9,7 @@ import sys
 import budget
 import measure
 import programs as P
+import report
 import results
 import table
 import targets
@@ -74,14 +75,17 @@ def main(words):
         folder = os.path.join(ROOT, "build/bench/bench")
         return budget.main(["--programs", folder, *words[1:]])
     chosen = arguments(words)
+    os.makedirs(chosen.out, exist_ok=True)
     failed = []
     if chosen.source:
         run = results.read(chosen.source)
     else:
         run, failed = new_run(chosen)
-        os.makedirs(chosen.out, exist_ok=True)
         results.write(run, os.path.join(chosen.out, "result.json"))
-    print("\n".join(table.render(run, targets.Targets())))
+    held = targets.Targets()
+    report.write(run, held, os.path.join(chosen.out, "report.html"))
+    print("\n".join(table.render(run, held)))
+    print(f"\n{os.path.relpath(os.path.join(chosen.out, 'report.html'))} shows all of it")
     for text in failed:
         print("bench: failed: " + text, file=sys.stderr)
     return 1 if failed else 0
