@@ -118,12 +118,27 @@ static void arrive(void)
     commit(worker, left, worker->parking);
 }
 
+/* One that carries a mask takes it off meanwhile, here, where the worker pays nothing. */
+static __attribute__((noinline)) int park_unusual(nook_task *task, struct nook__wait *wait)
+{
+    if (task->ending)
+        return nook__no_task();
+    task->unusual = 0;
+    nook__mask_off(task->mask);
+    int rc = nook__park(wait);
+    nook__mask_on(task->mask);
+    task->unusual = 1;
+    return rc;
+}
+
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
-    if (task == NULL || task->ending)
+    if (task == NULL)
         return nook__no_task();
+    if (__builtin_expect(task->unusual, 0))
+        return park_unusual(task, wait);
     nook_task *next = successor(worker);
     worker->parking = wait;
     atomic_store_explicit(&task->parks,
@@ -171,7 +186,7 @@ static void live(nook_task *task)
 {
     nook__take_over(task); /* from who spawned it */
     task->result = task->fn(task->arg);
-    task->ending = 1;
+    task->ending = task->unusual = 1;
     run_ends(task);
     nook__hand_over(task);
 }
