@@ -19,6 +19,7 @@
  * Readers exclude each other by a lock; no callback runs inside any of this.
  */
 #include "context.h"
+#include "base/probe.h"
 #include "base/unwatched.h"
 #include "count.h"
 
@@ -281,6 +282,8 @@ int nook_context_copy(nook_context *context, nook_context **out)
     int rc = make(out, map);
     if (rc < 0)
         nook__map_unref(map);
+    else
+        NOOK__PROBE2(context_copy, context, *out);
     return rc;
 }
 
@@ -422,6 +425,8 @@ int nook_context_inherit(nook_context **out)
         rc = make(out, map);
     if (rc < 0)
         nook__map_unref(map);
+    else
+        NOOK__PROBE2(context_copy, current, *out);
     nook__map_unref(parent);
     return rc;
 }
@@ -445,6 +450,7 @@ int nook_context_enter(nook_context *context)
     context->prev = before;
     nook__current_set(nook_context_ref(context));
     nook__switched(context);
+    NOOK__PROBE2(context_enter, context, before);
     return 0;
 }
 
@@ -468,6 +474,7 @@ int nook_context_exit(nook_context *context)
     nook_context *below = leave(context);
     nook__current_set(below);
     nook__switched(below);
+    NOOK__PROBE2(context_exit, context, below);
     nook_context_unref(context);
     return 0;
 }

@@ -6,6 +6,7 @@
  * old value. It remembers its context by a number that is never reused, so it
  * needs no reference to it, and a dead context is simply a wrong one.
  */
+#include "base/probe.h"
 #include "context.h"
 #include "count.h"
 
@@ -83,6 +84,8 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
     else if (old != NOOK__UNSET)
         nook__binding_release(index, old);
     nook_context_unref(held);
+    if (rc == 0)
+        NOOK__PROBE3(var_set, var, var->name, value);
     return rc;
 }
 

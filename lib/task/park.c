@@ -8,6 +8,7 @@
  * where one is ready, else the worker's own. A wait is over once, because waking
  * clears it.
  */
+#include "base/probe.h"
 #include "run.h"
 
 #include <errno.h>
@@ -118,22 +119,40 @@ static void arrive(void)
     commit(worker, left, worker->parking);
 }
 
+/* One that carries a mask takes it off meanwhile, here, where the worker pays nothing. */
+static __attribute__((noinline)) int park_unusual(nook_task *task, struct nook__wait *wait)
+{
+    if (task->ending)
+        return nook__no_task();
+    task->unusual = 0;
+    nook__mask_off(task->mask);
+    int rc = nook__park(wait);
+    nook__mask_on(task->mask);
+    task->unusual = 1;
+    return rc;
+}
+
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
-    if (task == NULL || task->ending)
+    if (task == NULL)
         return nook__no_task();
+    if (__builtin_expect(task->unusual, 0))
+        return park_unusual(task, wait);
     nook_task *next = successor(worker);
     worker->parking = wait;
     atomic_store_explicit(&task->parks,
                           atomic_load_explicit(&task->parks, memory_order_relaxed) + 1,
                           memory_order_relaxed);
+    NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
     if (next != NULL) {
+        NOOK__PROBE2(task_switch, task->id, next->id);
         task->chain = nook_state_swap(next->chain);
         nook__turn(worker, next);
         switch_to(worker, task, next);
     } else {
+        NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
         leave(worker, task, 0);
     }
     arrive();
@@ -171,7 +190,7 @@ static void live(nook_task *task)
 {
     nook__take_over(task); /* from who spawned it */
     task->result = task->fn(task->arg);
-    task->ending = 1;
+    task->ending = task->unusual = 1;
     run_ends(task);
     nook__hand_over(task);
 }
@@ -183,6 +202,7 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
     live(task);
     struct nook__worker *worker = nook__lost() != NULL ? nook__lost() : nook__here();
     worker->parking = NULL;
+    NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
     leave(worker, task, 1);
 }
 
@@ -207,6 +227,7 @@ static int start(nook_task *task)
         return rc;
     }
     task->started = 1;
+    NOOK__PROBE2(task_start, task->id, &task->name[0]);
     atomic_store_explicit(&task->stack_low, (uintptr_t)task->stack.low, memory_order_release);
     return 0;
 }
@@ -221,6 +242,7 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
         run->hooks.in(task, run->hooks.user);
     if (run->save_errno)
         *errno_address() = task->saved_errno;
+    NOOK__PROBE2(task_switch, UINT64_C(0), task->id);
     resume(worker, task);
     task = nook__current(worker);
     if (nook__lost() != NULL) {
@@ -320,6 +342,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
     nook__lock(run);
     if (nook__groups_left(task, 0))
         task->result = NOOK_ESCOPE;
+    NOOK__PROBE2(task_end, task->id, task->result);
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
     wake_joiners(task);
@@ -377,6 +400,7 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
 void nook__wake(nook_task *task, int result)
 {
     task->wait->result = result;
+    NOOK__PROBE2(task_wake, task->id, result);
     nook__hand_over(task->wait);
     task->wait = NULL;
     nook__ready(task->run, &task->event);

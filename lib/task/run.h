@@ -25,6 +25,7 @@
 #include <nook/schedule.h>
 #include <nook/task.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 #include "annotate.h"
@@ -235,11 +236,13 @@ struct nook_task {
     void *value; /* the other result */
     atomic_int done;
     int started, ending;
-    int shared;            /* others may use its context */
-    atomic_int migrate;    /* written under the lock */
-    int moved;             /* it said where it resumes */
-    nook_context *context; /* under the context lock of task.c */
-    nook_context *chain;   /* while it does not run */
+    int unusual;             /* it ends, or carries a signal mask: a park looks closer */
+    struct nook__mask *mask; /* NULL: it never set one */
+    int shared;              /* others may use its context */
+    atomic_int migrate;      /* written under the lock */
+    int moved;               /* it said where it resumes */
+    nook_context *context;   /* under the context lock of task.c */
+    nook_context *chain;     /* while it does not run */
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__stack stack;
@@ -454,6 +457,14 @@ static inline void nook__unlock(struct nook__run *run)
     if (!run->solo)
         pthread_mutex_unlock(&run->lock);
 }
+
+/* --- signal masks --------------------------------------------------------- */
+
+/* Round a park of a task that carries one: the worker's mask, and then its own again. */
+void nook__mask_off(struct nook__mask *mask);
+void nook__mask_on(struct nook__mask *mask);
+/* The mask that holds on this worker while the calling task is parked. */
+void nook__workers_mask(sigset_t *out);
 
 /* --- forks ---------------------------------------------------------------- */
 

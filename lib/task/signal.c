@@ -29,7 +29,8 @@ static __attribute__((noinline)) int open_signals(const sigset_t *set)
 {
     int before = errno;
     sigset_t blocked;
-    if (pthread_sigmask(SIG_BLOCK, NULL, &blocked) != 0 || !can_be_taken(set, &blocked))
+    nook__workers_mask(&blocked);
+    if (!can_be_taken(set, &blocked))
         return NOOK_EINVAL;
     int fd = signalfd(-1, set, SFD_NONBLOCK | SFD_CLOEXEC);
     int rc = fd < 0 ? -errno : fd;

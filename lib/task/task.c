@@ -8,6 +8,7 @@
  * Tasks and callbacks that share a context object never run at the same time
  * [D3]: they all belong to one worker, and none of them migrates.
  */
+#include "base/probe.h"
 #include "run.h"
 
 #include <stdio.h>
@@ -206,6 +207,7 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
         task->migrate = 0;
     }
     nook__list_append(&run->tasks, &task->all);
+    NOOK__PROBE4(task_spawn, task->id, &task->name[0], task->fn, task->parent);
     nook__hand_over(task);
     nook__ready(run, &task->event);
 }

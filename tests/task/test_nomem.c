@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include "../starve.h"
@@ -41,7 +42,11 @@ static void ended(void *user)
 
 static int with_end(void *arg)
 {
+    sigset_t winch;
+    sigemptyset(&winch);
+    sigaddset(&winch, SIGWINCH);
     int rc = nook_task_at_end(ended, arg);
+    TRY(nook_task_sigmask(SIG_BLOCK, &winch, NULL));
     TRY(nook_yield());
     return rc;
 }

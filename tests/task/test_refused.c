@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the system refuses: descriptors, threads, a newer call; and how often the
- * poller is asked. The linker sends those calls through here.
+ * What the system refuses: descriptors, threads, a newer call; and how often it is asked
+ * for events, and to set a signal mask. The linker sends those calls through here.
  */
 #include "support.h"
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -392,6 +393,55 @@ static void without_descriptors_a_connection_waits(void **state)
     }
 }
 
+/* --- the price of a mask ---------------------------------------------------- */
+
+int __real_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
+
+static int masks_set;
+
+int __wrap_pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+    masks_set++;
+    return __real_pthread_sigmask(how, set, old);
+}
+
+static int count_masks(int *price)
+{
+    int before = masks_set;
+    int rc = nook_yield();
+    if (rc == 0)
+        rc = nook_sleep(1);
+    *price = masks_set - before;
+    return rc;
+}
+
+static int park_with_and_without(void *arg)
+{
+    int *prices = arg;
+    sigset_t winch;
+    sigemptyset(&winch);
+    sigaddset(&winch, SIGWINCH);
+    int rc = count_masks(&prices[0]);
+    if (rc == 0)
+        rc = nook_task_sigmask(SIG_BLOCK, &winch, NULL);
+    if (rc == 0)
+        rc = count_masks(&prices[1]);
+    if (rc == 0)
+        rc = nook_task_sigmask(SIG_UNBLOCK, &winch, NULL);
+    return rc != 0 ? rc : count_masks(&prices[2]);
+}
+
+static void only_a_task_with_a_mask_pays_for_it(void **state)
+{
+    int prices[3] = {-1, -1, -1};
+    (void)state;
+    assert_int_equal(run(VIRTUAL, park_with_and_without, prices), 0);
+    assert_int_equal(prices[0], 0);
+    assert_int_equal(prices[1], 4); /* two parks */
+    assert_int_equal(prices[2], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +453,7 @@ int main(void)
         task_test(a_sleeper_takes_over_the_watch),
         task_test(a_kernel_without_epoll_pwait2_will_do),
         task_test(without_descriptors_a_connection_waits),
+        task_test(only_a_task_with_a_mask_pays_for_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -537,6 +537,50 @@ static void A37_rounding_is_the_tasks_own(void **state)
     }
 }
 
+struct travels {
+    int rounding[3], other;
+};
+
+static int ask_rounding(void *arg)
+{
+    ((struct travels *)arg)->other = fegetround();
+    return 0;
+}
+
+static int round_and_travel(void *arg)
+{
+    struct travels *travels = arg;
+    nook_task *task;
+    int rc = fesetround(FE_TOWARDZERO);
+    for (unsigned worker = 3; rc == 0 && worker > 0; worker--) {
+        rc = nook_task_migrate(worker);
+        travels->rounding[worker - 1] = nook_worker_index() == worker ? fegetround() : -1;
+    }
+    if (rc == 0) /* where it has been, nothing of it is left */
+        rc = nook_task_spawn(&task, ask_rounding, travels, &(nook_task_options){.worker = 2});
+    if (rc == 0) {
+        rc = nook_task_join(task, NULL);
+        nook_task_unref(task);
+    }
+    return rc;
+}
+
+static void rounding_moves_with_its_task(void **state)
+{
+    const nook_run_options options = {.migrate = 1};
+    (void)state;
+    for (enum way way = VIRTUAL_3; way < WAYS; way += REAL_3 - VIRTUAL_3) {
+        struct travels travels = {{-1, -1, -1}, -1};
+        int result = -1;
+        assert_int_equal(run_by(way, round_and_travel, &travels, &options, &result), 0);
+        assert_int_equal(result, 0);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(travels.rounding[i], FE_TOWARDZERO);
+        assert_int_equal(travels.other, FE_TONEAREST);
+        assert_int_equal(fegetround(), FE_TONEAREST);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -557,6 +601,7 @@ int main(void)
         task_test(D6_errno_is_the_tasks_own_where_the_run_says_so),
         task_test(D6_errno_is_the_workers_where_it_does_not),
         task_test(A37_rounding_is_the_tasks_own),
+        task_test(rounding_moves_with_its_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals that tasks wait for; and the signal mask, which is the worker's. SIGUSR1 and
+ * Signals that tasks wait for; and the signal mask, which is the worker's unless a task has
+ * set one of its own. SIGUSR1 and
  * SIGUSR2 are blocked from main on, with their default action: one that gets out ends the
  * program.
  */
@@ -311,6 +312,324 @@ static void hooks_give_each_task_a_mask(void **state)
     }
 }
 
+/* --- a task's own mask ------------------------------------------------------ */
+
+/* What a task saw of SIGWINCH and SIGCONT after each kind of park, as digits: 1, 2, or 3. */
+struct own {
+    sigset_t set;
+    int seen[8], n;
+};
+
+static int blocked_here(void)
+{
+    sigset_t set;
+    if (pthread_sigmask(SIG_BLOCK, NULL, &set) != 0)
+        return -1;
+    return sigismember(&set, SIGWINCH) + 2 * sigismember(&set, SIGCONT);
+}
+
+static void look(struct own *own)
+{
+    own->seen[own->n++] = blocked_here();
+}
+
+static int keep_a_mask(void *arg)
+{
+    struct own *own = arg;
+    int rc = nook_task_sigmask(SIG_BLOCK, &own->set, NULL);
+    for (int i = 0; rc == 0 && i < 2; i++) {
+        look(own);
+        rc = nook_yield();
+        look(own);
+        if (rc == 0)
+            rc = nook_sleep(MS);
+        look(own);
+    }
+    return rc;
+}
+
+struct three {
+    struct own own[3];
+    int rc, after;
+};
+
+static int three_masks(void *arg)
+{
+    struct three *three = arg;
+    nook_task *tasks[3];
+    int results[3];
+    for (int i = 0; i < 3; i++) {
+        int rc = nook_task_spawn(&tasks[i], keep_a_mask, &three->own[i], &on_first);
+        if (rc != 0)
+            return rc;
+    }
+    three->rc = nook_gather(tasks, 3, results);
+    for (int i = 0; i < 3; i++) {
+        three->rc = three->rc != 0 ? three->rc : results[i];
+        nook_task_unref(tasks[i]);
+    }
+    three->after = blocked_here();
+    return three->rc;
+}
+
+static void each_task_keeps_the_mask_that_it_set(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct three three = {.own = {{.set = set_of(SIGWINCH, 0)},
+                                      {.set = set_of(0, 0)},
+                                      {.set = set_of(SIGCONT, SIGWINCH)}}};
+        const int wanted[] = {1, 0, 3};
+        assert_int_equal(run(way, three_masks, &three), 0);
+        for (int i = 0; i < 3; i++) {
+            assert_int_equal(three.own[i].n, 6);
+            for (int j = 0; j < three.own[i].n; j++)
+                assert_int_equal(three.own[i].seen[j], wanted[i]);
+        }
+        assert_int_equal(three.after, 0);
+        assert_int_equal(blocked_here(), 0);
+    }
+}
+
+static int take_it_along(void *arg)
+{
+    struct own *own = arg;
+    int rc = nook_task_sigmask(SIG_BLOCK, &own->set, NULL);
+    for (unsigned worker = 2; rc == 0 && worker <= 3; worker++) {
+        rc = nook_task_migrate(worker);
+        own->seen[own->n++] = nook_worker_index() == worker ? blocked_here() : -1;
+    }
+    return rc;
+}
+
+static int look_on_each(void *arg)
+{
+    nook_task *task;
+    const nook_task_options travels = {.worker = 1, .migrate = 1};
+    struct own *own = arg;
+    int rc = nook_task_spawn(&task, take_it_along, own, &travels);
+    rc = rc != 0 ? rc : join_result(task);
+    for (unsigned worker = 1; rc == 0 && worker <= 3; worker++) {
+        if (worker > 1)
+            rc = nook_task_migrate(worker);
+        look(own);
+    }
+    return rc;
+}
+
+static void a_mask_moves_with_its_task(void **state)
+{
+    (void)state;
+    for (enum way way = VIRTUAL_3; way < WAYS; way += REAL_3 - VIRTUAL_3) {
+        struct own own = {.set = set_of(SIGWINCH, 0)};
+        const nook_run_options options = {.migrate = 1};
+        int result = -1;
+        assert_int_equal(run_by(way, look_on_each, &own, &options, &result), 0);
+        assert_int_equal(result, 0);
+        assert_int_equal(own.n, 5);
+        for (int i = 0; i < 5; i++)
+            assert_int_equal(own.seen[i], i < 2);
+    }
+}
+
+/* Where the kernel has the workers' masks, they may differ. */
+static int pass_through(void *arg)
+{
+    const sigset_t cont = set_of(SIGCONT, 0);
+    struct own *own = arg;
+    int rc = nook_task_migrate(2);
+    pthread_sigmask(SIG_BLOCK, &cont, NULL);
+    if (rc == 0)
+        rc = nook_task_migrate(1);
+    rc = rc != 0 ? rc : look_on_each(own);
+    if (rc == 0)
+        rc = nook_task_migrate(2);
+    pthread_sigmask(SIG_UNBLOCK, &cont, NULL);
+    return rc;
+}
+
+static void a_mask_leaves_each_workers_as_it_was(void **state)
+{
+    struct own own = {.set = set_of(SIGWINCH, 0)};
+    const nook_run_options options = {.migrate = 1};
+    const int wanted[] = {1, 1, 0, 2, 0};
+    int result = -1;
+    (void)state;
+    assert_int_equal(run_by(REAL_3, pass_through, &own, &options, &result), 0);
+    assert_int_equal(result, 0);
+    assert_int_equal(own.n, 5);
+    for (int i = 0; i < 5 && !SWITCH_SAVES_MASK; i++)
+        assert_int_equal(own.seen[i], wanted[i]);
+}
+
+/* A library that sets the mask in a task that carries one sets the task's. */
+static int change_it_behind(void *arg)
+{
+    struct own *own = arg;
+    const sigset_t other = set_of(SIGCONT, 0);
+    sigset_t old;
+    int rc = nook_task_sigmask(SIG_BLOCK, &own->set, NULL);
+    pthread_sigmask(SIG_BLOCK, &other, NULL);
+    if (rc == 0)
+        rc = nook_yield();
+    look(own);
+    if (rc == 0)
+        rc = nook_task_sigmask(SIG_SETMASK, &other, &old);
+    own->seen[own->n++] = sigismember(&old, SIGWINCH) + 2 * sigismember(&old, SIGCONT);
+    if (rc == 0)
+        rc = nook_yield();
+    look(own);
+    if (rc == 0)
+        rc = nook_task_sigmask(SIG_UNBLOCK, &other, NULL);
+    look(own);
+    return rc;
+}
+
+static int join_one(void *arg)
+{
+    nook_task *task;
+    struct own *own = arg;
+    int rc = nook_task_spawn(&task, change_it_behind, own, &on_first);
+    if (rc == 0)
+        rc = nook_yield();
+    look(own);
+    return rc != 0 ? rc : join_result(task);
+}
+
+static void what_changes_behind_it_is_the_tasks_too(void **state)
+{
+    (void)state;
+    struct own own = {.set = set_of(SIGWINCH, 0)};
+    assert_int_equal(run(VIRTUAL, join_one, &own), 0);
+    const int wanted[] = {0, 3, 3, 2, 0};
+    assert_int_equal(own.n, 5);
+    for (int i = 0; i < own.n; i++)
+        assert_int_equal(own.seen[i], wanted[i]);
+}
+
+/* --- what it holds back ------------------------------------------------------- */
+
+static volatile sig_atomic_t winches;
+
+static void count_winch(int signo)
+{
+    (void)signo;
+    winches++;
+}
+
+static int raise_blocked(void *arg)
+{
+    struct signals *s = arg;
+    const sigset_t set = set_of(SIGWINCH, 0);
+    int rc = nook_task_sigmask(SIG_BLOCK, &set, NULL);
+    if (rc == 0)
+        rc = raise(SIGWINCH);
+    s->rc[0] = winches;
+    if (rc == 0)
+        rc = nook_yield();
+    s->rc[1] = winches;
+    return rc;
+}
+
+static void what_it_blocks_comes_once_it_has_parked(void **state)
+{
+    struct sigaction action = {.sa_handler = count_winch, .sa_flags = SA_ONSTACK}, before;
+    (void)state;
+    sigaction(SIGWINCH, &action, &before);
+    for (enum way way = 0; way < WAYS; way++) {
+        struct signals s = {.rc = {-1, -1}};
+        winches = 0;
+        assert_int_equal(run(way, raise_blocked, &s), 0);
+        assert_int_equal(s.rc[0], 0);
+        assert_int_equal(s.rc[1], 1);
+        assert_int_equal(winches, 1);
+    }
+    sigaction(SIGWINCH, &before, NULL);
+}
+
+static void look_at_end(void *user)
+{
+    look(user);
+}
+
+static void look_in_callback(void *arg)
+{
+    struct signals *s = arg;
+    s->rc[4] = nook_task_sigmask(SIG_BLOCK, &s->set, NULL);
+}
+
+static int ask_wrongly(void *arg)
+{
+    struct signals *s = arg;
+    const sigset_t winch = set_of(SIGWINCH, 0);
+    sigset_t old;
+    int rc = 0;
+    s->rc[0] = nook_task_sigmask(99, &winch, NULL);
+    s->rc[1] = nook_task_sigmask(99, NULL, NULL);
+    s->rc[2] = blocked_here();
+    if (rc == 0)
+        rc = nook_task_sigmask(SIG_BLOCK, &winch, NULL);
+    if (rc == 0)
+        rc = nook_task_sigmask(SIG_BLOCK, NULL, &old);
+    s->signo[0] = sigismember(&old, SIGWINCH);
+    nook_deadline deadline;
+    if (rc == 0)
+        rc = nook_deadline_enter(&deadline, 100 * MS);
+    if (rc == 0) {
+        s->rc[3] = nook_signal_wait(&winch, NULL); /* parked, it would not be blocked */
+        rc = nook_deadline_exit(&deadline);
+    }
+    s->signo[1] = blocked_here();
+    if (rc == 0)
+        rc = nook_call_soon(NULL, look_in_callback, s, NULL);
+    if (rc == 0)
+        rc = nook_yield();
+    return rc;
+}
+
+static void a_mask_is_refused_where_it_cannot_be(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct signals s = {.rc = {9, 9, 9, 9, 9}};
+        assert_int_equal(run(way, ask_wrongly, &s), 0);
+        assert_int_equal(s.rc[0], NOOK_EINVAL);
+        assert_int_equal(s.rc[1], 0);
+        assert_int_equal(s.rc[2], 0);
+        assert_int_equal(s.rc[3], NOOK_EINVAL);
+        assert_int_equal(s.rc[4], NOOK_ENOTASK);
+        assert_int_equal(s.signo[0], 1);
+        assert_int_equal(s.signo[1], 1);
+        assert_int_equal(nook_task_sigmask(SIG_BLOCK, &s.set, NULL), NOOK_ENOTASK);
+        assert_int_equal(nook_task_sigmask(SIG_BLOCK, NULL, NULL), NOOK_ENOTASK);
+    }
+}
+
+/* Its own mask holds in what was registered after it, the worker's in what came before. */
+static int end_with_a_mask(void *arg)
+{
+    struct own *own = arg;
+    int rc = nook_task_at_end(look_at_end, own);
+    if (rc == 0)
+        rc = nook_task_sigmask(SIG_BLOCK, &own->set, NULL);
+    if (rc == 0)
+        rc = nook_task_at_end(look_at_end, own);
+    return rc;
+}
+
+static void the_workers_mask_is_back_at_the_end(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct own own = {.set = set_of(SIGWINCH, 0)};
+        assert_int_equal(run(way, end_with_a_mask, &own), 0);
+        assert_int_equal(own.n, 2);
+        assert_int_equal(own.seen[0], 1);
+        assert_int_equal(own.seen[1], 0);
+        assert_int_equal(blocked_here(), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +640,13 @@ int main(void)
         task_test(what_would_never_come_is_refused),
         task_test(a_mask_is_seen_by_the_other_tasks_of_the_worker),
         task_test(hooks_give_each_task_a_mask),
+        task_test(each_task_keeps_the_mask_that_it_set),
+        task_test(a_mask_moves_with_its_task),
+        task_test(a_mask_leaves_each_workers_as_it_was),
+        task_test(what_changes_behind_it_is_the_tasks_too),
+        task_test(what_it_blocks_comes_once_it_has_parked),
+        task_test(a_mask_is_refused_where_it_cannot_be),
+        task_test(the_workers_mask_is_back_at_the_end),
     };
     const sigset_t ours = set_of(SIGUSR1, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &ours, NULL);
