@@ -319,6 +319,8 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->hooks = *options->hooks;
     if (options->watch != NULL)
         run->watch = *options->watch;
+    memcpy(run->next_name, "task-1", sizeof "task-1");
+    run->name_length = sizeof "task-1" - 1;
     pthread_mutex_init(&run->lock, NULL);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);

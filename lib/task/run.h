@@ -425,7 +425,8 @@ struct nook__run {
     struct nook__timers timers;
     struct nook__poller poller;
     struct nook__pool pool;
-    uint64_t n_spawned;
+    char next_name[32]; /* of a task without one: after its place in the run */
+    unsigned name_length;
     nook_task *main;
     atomic_int closing;  /* main has ended: parks answer NOOK_ECANCELED */
     atomic_int finished; /* nothing is left */

@@ -190,14 +190,36 @@ void nook__task_unmake(nook_task *task)
     give_up(task, 2); /* the run's, and the caller's */
 }
 
+/* Counts on in decimal: to divide for each digit of each task would cost more. */
+static void count_on(struct nook__run *run)
+{
+    char *first = run->next_name + sizeof "task-" - 1;
+    char *digit = run->next_name + run->name_length - 1;
+    while (digit >= first && *digit == '9')
+        *digit-- = '0';
+    if (digit >= first) {
+        ++*digit;
+        return;
+    }
+    run->next_name[run->name_length++] = '0'; /* all were nines; what follows is zero */
+    *first = '1';
+}
+
 /* A task without a name is called after its place in the run, which a schedule repeats. */
+static void give_name(struct nook__run *run, nook_task *task)
+{
+    memcpy(task->name, run->next_name, sizeof task->name);
+    count_on(run);
+}
+
 void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
-    run->n_spawned++;
     if (options->name == NULL)
-        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)run->n_spawned);
+        give_name(run, task);
+    else
+        count_on(run);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
     task->event.worker = options->worker;
     if (task->shared) {
