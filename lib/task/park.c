@@ -188,11 +188,11 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
 
 /* --- a worker's step ------------------------------------------------------ */
 
-static int start(nook_task *task)
+static int start(struct nook__worker *worker, nook_task *task)
 {
     if (task->stacks == NULL) /* it came from a thread that could not ask for them */
         return NOOK_ENOMEM;
-    int rc = nook__stack_get(task->stacks, &task->stack);
+    int rc = nook__spare_stack_get(worker, task);
     if (rc != 0)
         return rc;
     if (task->run->watch.measure_stacks)
@@ -203,7 +203,7 @@ static int start(nook_task *task)
     rc = nook__switch_prepare(&task->sw, task->stack.low, (size_t)(top - task->stack.low),
                               entry, task);
     if (rc != 0) {
-        nook__stack_put(task->stacks, &task->stack);
+        nook__spare_stack_put(worker, task);
         return rc;
     }
     task->started = 1;
@@ -307,7 +307,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
         atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
         if (run->watch.measure_stacks)
             nook__census_add(task, nook__stack_depth(&task->stack));
-        nook__stack_put(task->stacks, &task->stack);
+        nook__spare_stack_put(worker, task);
     }
     if (task->chain == context)
         nook_context_unref(context); /* its own, which it never entered */
@@ -343,7 +343,7 @@ static void run_task(struct nook__worker *worker, nook_task *task)
 {
     struct nook__wait *wait;
     if (!task->started) {
-        int rc = unwanted(task) ? NOOK_ECANCELED : start(task);
+        int rc = unwanted(task) ? NOOK_ECANCELED : start(worker, task);
         if (rc != 0) {
             task->result = rc;
             finish(worker, task);

@@ -332,6 +332,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->workers[i].run = run;
         nook__list_init(&run->workers[i].queue);
         nook__inbox_open(&run->workers[i].inbox);
+        nook__spares_open(&run->workers[i].spares);
     }
     return 0;
 }
@@ -348,8 +349,10 @@ static void close_run(struct nook__run *run)
     nook__poller_close(&run->poller);
     nook_loop_unref(loop);
     free(run->timers.heap);
-    for (unsigned i = 0; i < run->real_workers; i++)
+    for (unsigned i = 0; i < run->real_workers; i++) {
         nook__inbox_close(&run->workers[i].inbox);
+        nook__spares_close(&run->workers[i].spares);
+    }
     pthread_mutex_destroy(&run->lock);
     free(run->workers);
 }

@@ -439,7 +439,6 @@ int nook__stack_get(struct nook__stacks *pool, struct nook__stack *out)
     out->slab = slot->slab;
     out->valgrind_id = slot->valgrind_id;
     out->colour = slot->colour;
-    nook__stack_fresh(out->low, out->size);
     atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
     return 0;
 }
@@ -493,6 +492,11 @@ size_t nook__stack_depth(const struct nook__stack *stack)
     while (at < top && *at == 0)
         at++;
     return (size_t)(top - at);
+}
+
+void nook__stacks_kept(long more)
+{
+    atomic_fetch_sub_explicit(&live, more, memory_order_relaxed);
 }
 
 long nook__stacks_live(void)

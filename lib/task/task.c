@@ -120,27 +120,19 @@ static void set_up(nook_task *task, nook_task_fn fn, void *arg)
     task->fn = fn;
     task->arg = arg;
     task->chain = nook_context_ref(task->context);
-    task->event.kind = NOOK__TASK;
-    nook__list_init(&task->event.link);
-    nook__list_init(&task->all);
-    nook__list_init(&task->joiners);
-    nook__list_init(&task->members);
-    nook__list_init(&task->in_group);
-    nook__list_init(&task->member.link);
     atomic_init(&task->refs, 2);
-    atomic_init(&task->done, 0);
     atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
 int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
                     const nook_task_options *options)
 {
-    nook_task *task = calloc(1, sizeof(*task));
+    nook_task *task = nook__record_get();
     if (task == NULL)
         return NOOK_ENOMEM;
     int rc = pick_context(options, &task->context, &task->shared);
     if (rc != 0) {
-        free(task);
+        nook__record_put(task);
         return rc;
     }
     task->run = run;
@@ -173,7 +165,7 @@ static void give_up(nook_task *task, unsigned n)
     if (atomic_fetch_sub_explicit(&task->refs, n, memory_order_acq_rel) != n)
         return;
     nook__take_over(task);
-    free(task);
+    nook__record_put(task);
     atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
 }
 
