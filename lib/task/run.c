@@ -311,7 +311,8 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     if (run->workers == NULL)
         return NOOK_ENOMEM;
     run->solo = run->real_workers == 1;
-    run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno;
+    run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno &&
+                  (options->watch == NULL || !options->watch->measure_stacks);
     run->migrate = options->migrate;
     run->save_errno = options->save_errno;
     run->stack_size = options->stack_size;

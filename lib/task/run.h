@@ -425,7 +425,8 @@ struct nook__worker {
     _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
     atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
-    nook_task *left;            /* who parked for the one that runs now, not yet registered */
+    nook_task *left;   /* who left for the one that runs now, and is not dealt with yet */
+    nook_context *own; /* its own chain, while a task runs */
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__link queue;
