@@ -3,8 +3,8 @@
  * What a worker keeps for its next task: records and stacks.
  *
  * No lock, for a list is its worker's alone: who gives a record up elsewhere gives it to the
- * worker there. Under AddressSanitizer and Valgrind none is kept, or else they would not see
- * who uses a record that is no more.
+ * worker there. Under AddressSanitizer and Memcheck no record is kept, or else they would not
+ * see who uses one that is no more.
  */
 #include "run.h"
 
@@ -13,7 +13,7 @@
 
 void nook__spares_open(struct nook__spares *spares)
 {
-    spares->records_most = NOOK__ASAN || nook__on_valgrind() ? 0 : NOOK__RECORDS_KEPT;
+    spares->records_most = NOOK__ASAN || nook__on_memcheck() ? 0 : NOOK__RECORDS_KEPT;
 }
 
 void nook__spares_close(struct nook__spares *spares)
