@@ -221,7 +221,7 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
     if (rc == 0 && options->worker > workers)
         rc = NOOK_EINVAL;
     if (rc == 0)
-        rc = nook__task_make(&task, run, fn, arg, options);
+        rc = nook__task_make(&task, run, fn, arg, options, NULL);
     if (rc != 0)
         return rc;
     nook__task_number(task);

@@ -177,31 +177,46 @@ int nook__settle(struct nook__run *run)
 
 /* --- stacks --------------------------------------------------------------- */
 
+int nook__stack_check(size_t size)
+{
+    return size != 0 && (size < STACK_LEAST || size > STACK_MOST) ? NOOK_EINVAL : 0;
+}
+
+static int new_size(struct nook__run *run, size_t size, struct nook__sizes **out)
+{
+    struct nook__sizes *sizes = calloc(1, sizeof(*sizes));
+    if (sizes == NULL)
+        return NOOK_ENOMEM;
+    int rc = nook__stacks_new(&sizes->stacks, size);
+    if (rc != 0) {
+        free(sizes);
+        return rc;
+    }
+    sizes->size = size;
+    sizes->next = *run->sizes;
+    *run->sizes = *out = sizes;
+    return 0;
+}
+
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
 {
-    struct nook__sizes *sizes;
-    int rc = 0;
-    if (size == 0)
-        size = run->stack_size;
-    if (size != 0 && size < STACK_LEAST)
-        return NOOK_EINVAL;
-    for (sizes = *run->sizes; sizes != NULL && sizes->size != size; sizes = sizes->next)
-        continue;
-    if (sizes == NULL && (sizes = calloc(1, sizeof(*sizes))) == NULL) {
-        rc = NOOK_ENOMEM;
-    } else if (sizes->stacks == NULL) {
-        rc = nook__stacks_new(&sizes->stacks, size);
-        sizes->size = size;
-        if (rc != 0) {
-            free(sizes);
-        } else {
-            sizes->next = *run->sizes;
-            *run->sizes = sizes;
-        }
+    int usual = size == 0;
+    if (usual && run->stacks != NULL) {
+        *out = run->stacks;
+        return 0;
     }
-    if (rc == 0)
-        *out = sizes->stacks;
-    return rc;
+    if (usual)
+        size = run->stack_size;
+    struct nook__sizes *sizes = *run->sizes;
+    while (sizes != NULL && sizes->size != size)
+        sizes = sizes->next;
+    int rc = sizes != NULL ? 0 : new_size(run, size, &sizes);
+    if (rc != 0)
+        return rc;
+    if (usual)
+        run->stacks = sizes->stacks;
+    *out = sizes->stacks;
+    return 0;
 }
 
 void nook__sizes_free(struct nook__sizes **sizes)
@@ -364,7 +379,7 @@ static int start_main(struct nook__run *run, nook_task_fn main, void *arg,
     nook_task_options task = {.name = options->name != NULL ? options->name : "main",
                               .context = options->context,
                               .worker = 1};
-    return nook__task_new(run, &run->main, main, arg, &task);
+    return nook__task_new(run, &run->main, main, arg, &task, NULL);
 }
 
 /* What came of main. Where no stack was left for it, it did not run. */
@@ -410,8 +425,7 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options)
     if (nook__lost() != NULL)
         return NOOK_EFORKED;
     if (options != NULL &&
-        (options->workers > WORKERS_MOST || options->stack_size > STACK_MOST ||
-         (options->stack_size != 0 && options->stack_size < STACK_LEAST)))
+        (options->workers > WORKERS_MOST || nook__stack_check(options->stack_size) != 0))
         return NOOK_EINVAL;
     if (options != NULL && options->watch != NULL && options->watch->stall_ns != 0 &&
         options->watch->stalled == NULL)

@@ -451,6 +451,7 @@ struct nook__run {
     int migrate, save_errno;
     nook_task_hooks hooks;
     size_t stack_size;
+    struct nook__stacks *stacks; /* of that size, once there are any */
     struct nook__sizes **sizes;
     struct nook__link tasks, handles;
     struct nook__link shared; /* events that any worker may take */
@@ -600,7 +601,9 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options);
 /* *began: main has been on its stack. */
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
                    void *arg, const nook_run_options *options, int *result, int *began);
-/* Under the lock. */
+/* 0: a task may ask for a stack of that size; else NOOK_EINVAL. */
+int nook__stack_check(size_t size);
+/* Under the lock. NOOK_ENOMEM. */
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
 void nook__sizes_free(struct nook__sizes **sizes);
 /* nook_run, with stacks that may be kept for the next one. */
@@ -608,7 +611,7 @@ int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
                    const nook_run_options *options, int *result);
 /* For any run, from any thread: a task that no run knows yet, and how it goes away again. */
 int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
-                    const nook_task_options *options);
+                    const nook_task_options *options, const nook_site *site);
 void nook__task_unmake(nook_task *task);
 /* Gives it the next number, once nothing can go wrong any more. */
 void nook__task_number(nook_task *task);
@@ -616,7 +619,7 @@ void nook__task_number(nook_task *task);
 void nook__task_enlist(struct nook__run *run, nook_task *task,
                        const nook_task_options *options);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
-                   const nook_task_options *options);
+                   const nook_task_options *options, const nook_site *site);
 
 /*
  * Under the lock: the worker of those who use this context object already, who
