@@ -32,12 +32,13 @@ static __attribute__((noinline)) struct nook__worker **here_address(void)
     return address;
 }
 
-__attribute__((noinline)) struct nook__worker *nook__here(void)
+/* Not instrumented: a thread's own, which a fiber's history says nothing of. */
+NOOK__UNINSTRUMENTED __attribute__((noinline)) struct nook__worker *nook__here(void)
 {
     return *here_address();
 }
 
-__attribute__((noinline)) void nook__here_set(struct nook__worker *worker)
+NOOK__UNINSTRUMENTED __attribute__((noinline)) void nook__here_set(struct nook__worker *worker)
 {
     *here_address() = worker;
 }

@@ -433,8 +433,8 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options)
     return nook__here() != NULL ? NOOK_EBUSY : 0;
 }
 
-int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
-                   void *arg, const nook_run_options *options, int *result, int *began)
+static int run_reported(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
+                        void *arg, const nook_run_options *options, int *result, int *began)
 {
     static const nook_run_options defaults;
     struct nook__run run = {.schedule = schedule, .sizes = sizes};
@@ -461,22 +461,26 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     return rc;
 }
 
-int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
-                   const nook_run_options *options, int *result)
+int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
+                   void *arg, const nook_run_options *options, int *result, int *began)
 {
     struct nook__overflow_thread overflow = {NULL, 0};
-    int began, rc = nook__run_check(main, options);
-    if (rc != 0)
-        return rc;
     int installed = nook__overflow_install(describe) == 0;
     if (installed)
         (void)nook__overflow_thread_enter(&overflow);
-    rc = nook__run_with(NULL, sizes, main, arg, options, result, &began);
+    int rc = run_reported(schedule, sizes, main, arg, options, result, began);
     if (installed) {
         nook__overflow_thread_leave(&overflow);
         nook__overflow_uninstall();
     }
     return rc;
+}
+
+int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
+                   const nook_run_options *options, int *result)
+{
+    int began, rc = nook__run_check(main, options);
+    return rc != 0 ? rc : nook__run_with(NULL, sizes, main, arg, options, result, &began);
 }
 
 int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int *result)
