@@ -218,6 +218,17 @@ static inline int nook__on_valgrind(void)
 #endif
 }
 
+/* Of Valgrind's tools the one that looks at memory: the others see the program as it is. */
+static inline int nook__on_memcheck(void)
+{
+#if NOOK__VALGRIND
+    char byte = 0, bits = 0;
+    return VALGRIND_GET_VBITS(&byte, &bits, 1) == 1;
+#else
+    return 0;
+#endif
+}
+
 /* A slot becomes a stack; once for all tasks that will use it. Returns an id. */
 static inline unsigned nook__stack_register(const char *low, size_t size)
 {

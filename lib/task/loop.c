@@ -215,13 +215,14 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
     nook_task *task;
     if (options == NULL)
         options = &defaults;
-    if (loop == NULL || fn == NULL || (unsigned)options->start >= NOOK_START_SHARE)
+    if (loop == NULL || fn == NULL || (unsigned)options->start >= NOOK_START_SHARE ||
+        nook__stack_check(options->stack_size) != 0)
         return NOOK_EINVAL;
     int rc = ask(loop, &run, &workers);
     if (rc == 0 && options->worker > workers)
         rc = NOOK_EINVAL;
     if (rc == 0)
-        rc = nook__task_make(&task, run, fn, arg, options);
+        rc = nook__task_make(&task, run, fn, arg, options, NULL);
     if (rc != 0)
         return rc;
     nook__task_number(task);

@@ -7,6 +7,10 @@
  * on anybody can, for its stack has been left. That next stack is another task's
  * where one is ready, else the worker's own. A wait is over once, because waking
  * clears it.
+ *
+ * A task that has ended tells those who wait for it, still on its stack, where tasks may
+ * switch to each other; so it finds one of them ready, and goes straight on there. The
+ * next stack buries it: takes its stack back.
  */
 #include "base/probe.h"
 #include "run.h"
@@ -29,12 +33,13 @@ static __attribute__((noinline)) struct nook__worker **here_address(void)
     return address;
 }
 
-__attribute__((noinline)) struct nook__worker *nook__here(void)
+/* Not instrumented: a thread's own, which a fiber's history says nothing of. */
+NOOK__UNINSTRUMENTED __attribute__((noinline)) struct nook__worker *nook__here(void)
 {
     return *here_address();
 }
 
-__attribute__((noinline)) void nook__here_set(struct nook__worker *worker)
+NOOK__UNINSTRUMENTED __attribute__((noinline)) void nook__here_set(struct nook__worker *worker)
 {
     *here_address() = worker;
 }
@@ -74,21 +79,24 @@ NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, nook_task *
     nook__fiber_arrive(&worker->fiber);
 }
 
-static void switch_to(struct nook__worker *worker, nook_task *task, nook_task *next)
+static void switch_to(struct nook__worker *worker, nook_task *task, nook_task *next, int dying)
     __attribute__((noinline));
 
 NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
-                                           nook_task *next)
+                                           nook_task *next, int dying)
 {
     worker->left = task;
-    nook__fiber_leave(&task->fiber, &next->fiber, 0);
+    nook__fiber_leave(&task->fiber, &next->fiber, dying);
     nook__switch(&task->sw, &next->sw);
     nook__fiber_arrive(&task->fiber);
 }
 
+static int start(struct nook__worker *worker, nook_task *task);
+static int unwanted(nook_task *task);
+
 /*
- * The next in the worker's own queue, where that is a task that has started; NULL
- * where the worker itself is due.
+ * The next in the worker's own queue, where that is a task, which starts if it has not;
+ * NULL where the worker itself is due.
  */
 static nook_task *successor(struct nook__worker *worker)
 {
@@ -99,7 +107,8 @@ static nook_task *successor(struct nook__worker *worker)
         return NULL;
     struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
     nook_task *task = NOOK__CONTAINER(event, nook_task, event);
-    if (event->kind != NOOK__TASK || !task->started)
+    if (event->kind != NOOK__TASK ||
+        (!task->started && (unwanted(task) || start(worker, task) != 0)))
         return NULL;
     nook__take(event);
     worker->budget--;
@@ -107,8 +116,10 @@ static nook_task *successor(struct nook__worker *worker)
 }
 
 static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait);
+static void bury(struct nook__worker *worker, nook_task *task);
 
-/* A task runs again, on whatever worker. Who parked for it is registered now. */
+/* A task runs, for the first time or again, on whatever worker. Who left for it is dealt with.
+ */
 static void arrive(void)
 {
     struct nook__worker *worker = nook__here();
@@ -116,7 +127,10 @@ static void arrive(void)
     if (left == NULL)
         return;
     worker->left = NULL;
-    commit(worker, left, worker->parking);
+    if (worker->parking != NULL)
+        commit(worker, left, worker->parking);
+    else
+        bury(worker, left);
 }
 
 /* One that carries a mask takes it off meanwhile, here, where the worker pays nothing. */
@@ -150,7 +164,7 @@ int nook__park(struct nook__wait *wait)
         NOOK__PROBE2(task_switch, task->id, next->id);
         task->chain = nook_state_swap(next->chain);
         nook__turn(worker, next);
-        switch_to(worker, task, next);
+        switch_to(worker, task, next, 0);
     } else {
         NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
         leave(worker, task, 0);
@@ -195,12 +209,34 @@ static void live(nook_task *task)
     nook__hand_over(task);
 }
 
+static void end(struct nook__worker *worker, nook_task *task);
+
+/*
+ * Ends on its own stack, which then nobody needs. In no task, and in the worker's own
+ * context, as on the worker's stack. Returns where the worker itself is due.
+ */
+static void end_here(struct nook__worker *worker, nook_task *task)
+{
+    nook__turn(worker, NULL);
+    task->chain = nook_state_swap(worker->own);
+    end(worker, task);
+    nook_task *next = nook__lost() == NULL ? successor(worker) : NULL;
+    worker->own = nook_state_swap(next != NULL ? next->chain : NULL);
+    worker->parking = NULL;
+    nook__turn(worker, next != NULL ? next : task);
+    if (next != NULL)
+        switch_to(worker, task, next, 1);
+}
+
 NOOK__UNINSTRUMENTED static void entry(void *arg)
 {
     nook_task *task = arg;
     nook__fiber_arrive(&task->fiber);
+    arrive();
     live(task);
     struct nook__worker *worker = nook__lost() != NULL ? nook__lost() : nook__here();
+    if (worker->run->direct && nook__lost() == NULL)
+        end_here(worker, task);
     worker->parking = NULL;
     NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
     leave(worker, task, 1);
@@ -208,11 +244,11 @@ NOOK__UNINSTRUMENTED static void entry(void *arg)
 
 /* --- a worker's step ------------------------------------------------------ */
 
-static int start(nook_task *task)
+static int start(struct nook__worker *worker, nook_task *task)
 {
     if (task->stacks == NULL) /* it came from a thread that could not ask for them */
         return NOOK_ENOMEM;
-    int rc = nook__stack_get(task->stacks, &task->stack);
+    int rc = nook__spare_stack_get(worker, task);
     if (rc != 0)
         return rc;
     if (task->run->watch.measure_stacks)
@@ -223,7 +259,7 @@ static int start(nook_task *task)
     rc = nook__switch_prepare(&task->sw, task->stack.low, (size_t)(top - task->stack.low),
                               entry, task);
     if (rc != 0) {
-        nook__stack_put(task->stacks, &task->stack);
+        nook__spare_stack_put(worker, task);
         return rc;
     }
     task->started = 1;
@@ -236,7 +272,7 @@ static int start(nook_task *task)
 static nook_task *carry(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
-    nook_context *own = nook_state_swap(task->chain);
+    worker->own = nook_state_swap(task->chain);
     nook__turn(worker, task);
     if (run->hooks.in != NULL)
         run->hooks.in(task, run->hooks.user);
@@ -246,7 +282,7 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
     resume(worker, task);
     task = nook__current(worker);
     if (nook__lost() != NULL) {
-        task->chain = nook_state_swap(own);
+        task->chain = nook_state_swap(worker->own);
         return NULL;
     }
     if (run->save_errno)
@@ -254,7 +290,7 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
     if (run->hooks.out != NULL)
         run->hooks.out(task, run->hooks.user);
     nook__turn(worker, NULL);
-    task->chain = nook_state_swap(own);
+    task->chain = nook_state_swap(worker->own);
     return task;
 }
 
@@ -317,20 +353,12 @@ static void wake_joiners(nook_task *task)
         group->ended(group, task);
 }
 
-/* The task has ended: gives back what it held, and tells who waits. */
-static void finish(struct nook__worker *worker, nook_task *task)
+/* The task has ended: gives up its context, and tells who waits. */
+static void end(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     nook__take_over(task);
     nook_context *context = nook__task_take_context(task);
-    if (task->started) {
-        nook__fiber_free(&task->fiber);
-        nook__switch_discard(&task->sw);
-        atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
-        if (run->watch.measure_stacks)
-            nook__census_add(task, nook__stack_depth(&task->stack));
-        nook__stack_put(task->stacks, &task->stack);
-    }
     if (task->chain == context)
         nook_context_unref(context); /* its own, which it never entered */
     else
@@ -350,8 +378,28 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (task == run->main)
         nook__run_close(run);
     nook__unlock(run);
-    nook__watchdog_pass(run);
+}
+
+/* It has ended, and nobody is on its stack any more. */
+static void bury(struct nook__worker *worker, nook_task *task)
+{
+    if (task->started) {
+        nook__fiber_free(&task->fiber);
+        nook__switch_discard(&task->sw);
+        atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
+        nook__spare_stack_put(worker, task);
+    }
+    nook__watchdog_pass(worker->run);
     nook_task_unref(task);
+}
+
+static void finish(struct nook__worker *worker, nook_task *task)
+{
+    if (task->started && worker->run->watch.measure_stacks)
+        nook__census_add(task, nook__stack_depth(&task->stack));
+    if (!task->done)
+        end(worker, task);
+    bury(worker, task);
 }
 
 static int unwanted(nook_task *task)
@@ -366,7 +414,7 @@ static void run_task(struct nook__worker *worker, nook_task *task)
 {
     struct nook__wait *wait;
     if (!task->started) {
-        int rc = unwanted(task) ? NOOK_ECANCELED : start(task);
+        int rc = unwanted(task) ? NOOK_ECANCELED : start(worker, task);
         if (rc != 0) {
             task->result = rc;
             finish(worker, task);

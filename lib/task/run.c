@@ -177,31 +177,46 @@ int nook__settle(struct nook__run *run)
 
 /* --- stacks --------------------------------------------------------------- */
 
+int nook__stack_check(size_t size)
+{
+    return size != 0 && (size < STACK_LEAST || size > STACK_MOST) ? NOOK_EINVAL : 0;
+}
+
+static int new_size(struct nook__run *run, size_t size, struct nook__sizes **out)
+{
+    struct nook__sizes *sizes = calloc(1, sizeof(*sizes));
+    if (sizes == NULL)
+        return NOOK_ENOMEM;
+    int rc = nook__stacks_new(&sizes->stacks, size);
+    if (rc != 0) {
+        free(sizes);
+        return rc;
+    }
+    sizes->size = size;
+    sizes->next = *run->sizes;
+    *run->sizes = *out = sizes;
+    return 0;
+}
+
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
 {
-    struct nook__sizes *sizes;
-    int rc = 0;
-    if (size == 0)
-        size = run->stack_size;
-    if (size != 0 && size < STACK_LEAST)
-        return NOOK_EINVAL;
-    for (sizes = *run->sizes; sizes != NULL && sizes->size != size; sizes = sizes->next)
-        continue;
-    if (sizes == NULL && (sizes = calloc(1, sizeof(*sizes))) == NULL) {
-        rc = NOOK_ENOMEM;
-    } else if (sizes->stacks == NULL) {
-        rc = nook__stacks_new(&sizes->stacks, size);
-        sizes->size = size;
-        if (rc != 0) {
-            free(sizes);
-        } else {
-            sizes->next = *run->sizes;
-            *run->sizes = sizes;
-        }
+    int usual = size == 0;
+    if (usual && run->stacks != NULL) {
+        *out = run->stacks;
+        return 0;
     }
-    if (rc == 0)
-        *out = sizes->stacks;
-    return rc;
+    if (usual)
+        size = run->stack_size;
+    struct nook__sizes *sizes = *run->sizes;
+    while (sizes != NULL && sizes->size != size)
+        sizes = sizes->next;
+    int rc = sizes != NULL ? 0 : new_size(run, size, &sizes);
+    if (rc != 0)
+        return rc;
+    if (usual)
+        run->stacks = sizes->stacks;
+    *out = sizes->stacks;
+    return 0;
 }
 
 void nook__sizes_free(struct nook__sizes **sizes)
@@ -311,7 +326,8 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     if (run->workers == NULL)
         return NOOK_ENOMEM;
     run->solo = run->real_workers == 1;
-    run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno;
+    run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno &&
+                  (options->watch == NULL || !options->watch->measure_stacks);
     run->migrate = options->migrate;
     run->save_errno = options->save_errno;
     run->stack_size = options->stack_size;
@@ -319,6 +335,8 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->hooks = *options->hooks;
     if (options->watch != NULL)
         run->watch = *options->watch;
+    memcpy(run->next_name, "task-1", sizeof "task-1");
+    run->name_length = sizeof "task-1" - 1;
     pthread_mutex_init(&run->lock, NULL);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
@@ -330,6 +348,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->workers[i].run = run;
         nook__list_init(&run->workers[i].queue);
         nook__inbox_open(&run->workers[i].inbox);
+        nook__spares_open(&run->workers[i].spares);
     }
     return 0;
 }
@@ -346,8 +365,10 @@ static void close_run(struct nook__run *run)
     nook__poller_close(&run->poller);
     nook_loop_unref(loop);
     free(run->timers.heap);
-    for (unsigned i = 0; i < run->real_workers; i++)
+    for (unsigned i = 0; i < run->real_workers; i++) {
         nook__inbox_close(&run->workers[i].inbox);
+        nook__spares_close(&run->workers[i].spares);
+    }
     pthread_mutex_destroy(&run->lock);
     free(run->workers);
 }
@@ -358,7 +379,7 @@ static int start_main(struct nook__run *run, nook_task_fn main, void *arg,
     nook_task_options task = {.name = options->name != NULL ? options->name : "main",
                               .context = options->context,
                               .worker = 1};
-    return nook__task_new(run, &run->main, main, arg, &task);
+    return nook__task_new(run, &run->main, main, arg, &task, NULL);
 }
 
 /* What came of main. Where no stack was left for it, it did not run. */
@@ -404,8 +425,7 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options)
     if (nook__lost() != NULL)
         return NOOK_EFORKED;
     if (options != NULL &&
-        (options->workers > WORKERS_MOST || options->stack_size > STACK_MOST ||
-         (options->stack_size != 0 && options->stack_size < STACK_LEAST)))
+        (options->workers > WORKERS_MOST || nook__stack_check(options->stack_size) != 0))
         return NOOK_EINVAL;
     if (options != NULL && options->watch != NULL && options->watch->stall_ns != 0 &&
         options->watch->stalled == NULL)
@@ -413,8 +433,8 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options)
     return nook__here() != NULL ? NOOK_EBUSY : 0;
 }
 
-int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
-                   void *arg, const nook_run_options *options, int *result, int *began)
+static int run_reported(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
+                        void *arg, const nook_run_options *options, int *result, int *began)
 {
     static const nook_run_options defaults;
     struct nook__run run = {.schedule = schedule, .sizes = sizes};
@@ -441,22 +461,26 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
     return rc;
 }
 
-int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
-                   const nook_run_options *options, int *result)
+int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
+                   void *arg, const nook_run_options *options, int *result, int *began)
 {
     struct nook__overflow_thread overflow = {NULL, 0};
-    int began, rc = nook__run_check(main, options);
-    if (rc != 0)
-        return rc;
     int installed = nook__overflow_install(describe) == 0;
     if (installed)
         (void)nook__overflow_thread_enter(&overflow);
-    rc = nook__run_with(NULL, sizes, main, arg, options, result, &began);
+    int rc = run_reported(schedule, sizes, main, arg, options, result, began);
     if (installed) {
         nook__overflow_thread_leave(&overflow);
         nook__overflow_uninstall();
     }
     return rc;
+}
+
+int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
+                   const nook_run_options *options, int *result)
+{
+    int began, rc = nook__run_check(main, options);
+    return rc != 0 ? rc : nook__run_with(NULL, sizes, main, arg, options, result, &began);
 }
 
 int nook_run(nook_task_fn main, void *arg, const nook_run_options *options, int *result)

@@ -223,30 +223,43 @@ struct nook__place {
     unsigned line, depth;
 };
 
+/*
+ * The record of a task. Those that are spare keep what the lists are, which is empty.
+ */
 struct nook_task {
+    /* Given when it is made, or enlisted. */
     struct nook__event event;
     struct nook__link all;
     atomic_uint refs;
-    uint64_t id;
-    char name[32];
+    int shared; /* others may use its context */
+    struct nook__run *run;
     nook_task_fn fn;
     void *arg;
-    struct nook__run *run;
-    int result;
-    void *value; /* the other result */
-    atomic_int done;
-    int started, ending;
-    int unusual;             /* it ends, or carries a signal mask: a park looks closer */
-    struct nook__mask *mask; /* NULL: it never set one */
-    int shared;              /* others may use its context */
-    atomic_int migrate;      /* written under the lock */
-    int moved;               /* it said where it resumes */
-    nook_context *context;   /* under the context lock of task.c */
-    nook_context *chain;     /* while it does not run */
+    nook_context *context; /* under the context lock of task.c */
+    nook_context *chain;   /* while it does not run */
+    struct nook__stacks *stacks;
+    uint64_t id;
+    char name[32];
+    const nook_site *site; /* where it was spawned, for reports */
+    uint64_t parent, born; /* the task that spawned it: its number */
+    atomic_int migrate;    /* written under the lock */
+    unsigned group_depth;
+    struct nook__link joiners;  /* in order: who waits, and who is called */
+    struct nook__link members;  /* of the groups that it has entered */
+    struct nook__joiner member; /* of the group that it is in, */
+    struct nook__link in_group; /* in the list of who entered that */
+    /* Given when it starts. */
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__stack stack;
-    struct nook__stacks *stacks;
+    /* From here on it is all zero when it is made. */
+    _Alignas(16) atomic_int done;
+    int result;
+    void *value; /* the other result */
+    int started, ending;
+    int unusual;             /* it ends, or carries a signal mask: a park looks closer */
+    struct nook__mask *mask; /* NULL: it never set one */
+    int moved;               /* it said where it resumes */
     struct nook__wait *wait;
     unsigned requests;      /* of cancellation, not taken back */
     atomic_int must_cancel; /* one of them is still to be delivered */
@@ -254,23 +267,17 @@ struct nook_task {
     int passing;            /* a cancel goes through here, and came from `passed_by` */
     int passed_on;
     nook_task *passed_by;
-    struct nook__link joiners; /* in order: who waits, and who is called */
     struct nook__at_end *ends;
     nook_deadline *deadline;
-    struct nook__place scope;   /* its innermost group */
-    struct nook__link members;  /* of the groups that it has entered */
-    struct nook__joiner member; /* of the group that it is in, */
-    struct nook__link in_group; /* in the list of who entered that */
-    unsigned group_depth;
+    struct nook__place scope; /* its innermost group */
     int saved_errno;
-    unsigned turns; /* of I/O, since it parked for that */
-    /* For reports. */
-    const nook_site *site; /* where it was spawned */
-    const nook_site *at;   /* where it says that it parks */
-    uint64_t parent, born; /* the task that spawned it: its number */
+    unsigned turns;      /* of I/O, since it parked for that */
+    const nook_site *at; /* where it says that it parks */
     _Atomic uint64_t parks;
     atomic_uintptr_t stack_low; /* 0: it has none */
 };
+
+#define NOOK__ZERO_FROM offsetof(nook_task, done)
 
 /* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
  * the lock. */
@@ -389,6 +396,31 @@ struct nook__watchdog {
     } * workers;
 };
 
+/*
+ * What a worker keeps of tasks that have ended, for the next: the last come is the next to go,
+ * for it is in the caches. Only the worker touches it.
+ */
+enum { NOOK__RECORDS_KEPT = 16384, NOOK__STACKS_KEPT = 16 };
+
+struct nook__spares {
+    nook_task *records; /* a list, by `passed_by` */
+    unsigned n_records, records_most;
+    unsigned n_stacks;
+    struct nook__stacks *stacks; /* whose the stacks are */
+    struct nook__stack stack[NOOK__STACKS_KEPT];
+};
+
+void nook__spares_open(struct nook__spares *spares);
+/* Nobody runs on the worker any more. */
+void nook__spares_close(struct nook__spares *spares);
+/* A record, as new: from the worker that runs here, if there is one. NULL: no memory. */
+nook_task *nook__record_get(void);
+/* Nobody knows it any more. */
+void nook__record_put(nook_task *task);
+/* As nook__stack_get and put, by the worker, for one of its tasks. */
+int nook__spare_stack_get(struct nook__worker *worker, nook_task *task);
+void nook__spare_stack_put(struct nook__worker *worker, nook_task *task);
+
 struct nook__worker {
     unsigned index;
     struct nook__run *run;
@@ -396,10 +428,12 @@ struct nook__worker {
     _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
     atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
-    nook_task *left;            /* who parked for the one that runs now, not yet registered */
+    nook_task *left;   /* who left for the one that runs now, and is not dealt with yet */
+    nook_context *own; /* its own chain, while a task runs */
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__link queue;
+    struct nook__spares spares;
     unsigned budget; /* switches until it looks round */
     int idle;        /* it sleeps and was not called; the run's */
     struct nook__inbox inbox;
@@ -420,6 +454,7 @@ struct nook__run {
     int migrate, save_errno;
     nook_task_hooks hooks;
     size_t stack_size;
+    struct nook__stacks *stacks; /* of that size, once there are any */
     struct nook__sizes **sizes;
     struct nook__link tasks, handles;
     struct nook__link shared; /* events that any worker may take */
@@ -428,7 +463,8 @@ struct nook__run {
     struct nook__timers timers;
     struct nook__poller poller;
     struct nook__pool pool;
-    uint64_t n_spawned;
+    char next_name[32]; /* of a task without one: after its place in the run */
+    unsigned name_length;
     nook_task *main;
     atomic_int closing;  /* main has ended: parks answer NOOK_ECANCELED */
     atomic_int finished; /* nothing is left */
@@ -576,7 +612,9 @@ int nook__run_check(nook_task_fn main, const nook_run_options *options);
 /* *began: main has been on its stack. */
 int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_task_fn main,
                    void *arg, const nook_run_options *options, int *result, int *began);
-/* Under the lock. */
+/* 0: a task may ask for a stack of that size; else NOOK_EINVAL. */
+int nook__stack_check(size_t size);
+/* Under the lock. NOOK_ENOMEM. */
 int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
 void nook__sizes_free(struct nook__sizes **sizes);
 /* nook_run, with stacks that may be kept for the next one. */
@@ -584,7 +622,7 @@ int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
                    const nook_run_options *options, int *result);
 /* For any run, from any thread: a task that no run knows yet, and how it goes away again. */
 int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
-                    const nook_task_options *options);
+                    const nook_task_options *options, const nook_site *site);
 void nook__task_unmake(nook_task *task);
 /* Gives it the next number, once nothing can go wrong any more. */
 void nook__task_number(nook_task *task);
@@ -592,7 +630,7 @@ void nook__task_number(nook_task *task);
 void nook__task_enlist(struct nook__run *run, nook_task *task,
                        const nook_task_options *options);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
-                   const nook_task_options *options);
+                   const nook_task_options *options, const nook_site *site);
 
 /*
  * Under the lock: the worker of those who use this context object already, who

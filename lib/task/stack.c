@@ -13,6 +13,7 @@
  * overflow handler reads without a lock.
  */
 #include "task/stack.h"
+#include "base/alone.h"
 #include "task/annotate.h"
 #include <nook/error.h>
 #include <pthread.h>
@@ -439,8 +440,7 @@ int nook__stack_get(struct nook__stacks *pool, struct nook__stack *out)
     out->slab = slot->slab;
     out->valgrind_id = slot->valgrind_id;
     out->colour = slot->colour;
-    nook__stack_fresh(out->low, out->size);
-    atomic_fetch_add_explicit(&live, 1, memory_order_relaxed);
+    nook__count_add(&live, 1);
     return 0;
 }
 
@@ -454,7 +454,7 @@ void nook__stack_put(struct nook__stacks *pool, struct nook__stack *stack)
     warm_push(pool, slot);
     cool(pool, cool_take(pool));
     pthread_mutex_unlock(&pool->lock);
-    atomic_fetch_sub_explicit(&live, 1, memory_order_relaxed);
+    nook__count_add(&live, -1);
 }
 
 void nook__stack_clear(const struct nook__stack *stack)
@@ -493,6 +493,11 @@ size_t nook__stack_depth(const struct nook__stack *stack)
     while (at < top && *at == 0)
         at++;
     return (size_t)(top - at);
+}
+
+void nook__stacks_kept(long more)
+{
+    nook__count_add(&live, -more);
 }
 
 long nook__stacks_live(void)

@@ -84,8 +84,11 @@ size_t nook__stack_touched(char *low, size_t size);
 /* Round a fork: locks, or unlocks, the table of ranges. */
 void nook__stack_fork(int before);
 
-/* Stacks handed out and not back, in the whole process. Any thread. */
+/* Stacks handed out and not back, in the whole process, but for those kept. Any thread. */
 long nook__stacks_live(void);
+
+/* Who was handed them keeps so many more, unused: they do not count as handed out. */
+void nook__stacks_kept(long more);
 
 /*
  * Where execution starts, 16-byte aligned: the end of the stack less its

@@ -11,7 +11,7 @@
 #include "base/probe.h"
 #include "run.h"
 
-#include <stdio.h>
+#include "base/alone.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,12 +23,27 @@ static _Atomic uint64_t next_id = 1;
 /* Guards `context` of every task: it is asked for from any thread, and rarely. */
 static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* No other thread, nobody to be kept out. */
+static int lock_contexts(void)
+{
+    int needed = !NOOK__ALONE;
+    if (needed)
+        pthread_mutex_lock(&context_lock);
+    return needed;
+}
+
+static void unlock_contexts(int locked)
+{
+    if (locked)
+        pthread_mutex_unlock(&context_lock);
+}
+
 nook_context *nook__task_take_context(nook_task *task)
 {
-    pthread_mutex_lock(&context_lock);
+    int locked = lock_contexts();
     nook_context *context = task->context;
     task->context = NULL;
-    pthread_mutex_unlock(&context_lock);
+    unlock_contexts(locked);
     return context;
 }
 
@@ -56,7 +71,7 @@ static void settle_down(struct nook__run *run, nook_task *task, unsigned fallbac
 static nook_task *task_with(struct nook__run *run, const nook_context *context)
 {
     nook_task *found = NULL;
-    pthread_mutex_lock(&context_lock);
+    int locked = lock_contexts();
     for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
         if (task->context == context) {
@@ -64,7 +79,7 @@ static nook_task *task_with(struct nook__run *run, const nook_context *context)
             break;
         }
     }
-    pthread_mutex_unlock(&context_lock);
+    unlock_contexts(locked);
     return found;
 }
 
@@ -89,10 +104,10 @@ nook_context *nook_task_context(nook_task *task)
     nook_context *context = NULL;
     if (task == NULL)
         return NULL;
-    pthread_mutex_lock(&context_lock);
+    int locked = lock_contexts();
     if (task->context != NULL)
         context = nook_context_ref(task->context);
-    pthread_mutex_unlock(&context_lock);
+    unlock_contexts(locked);
     return context;
 }
 
@@ -116,54 +131,52 @@ static int pick_context(const nook_task_options *options, nook_context **out, in
     return nook_context_new(out);
 }
 
-static void set_up(nook_task *task, nook_task_fn fn, void *arg)
+static void keep_name(nook_task *task, const char *name)
 {
-    task->fn = fn;
-    task->arg = arg;
-    task->chain = nook_context_ref(task->context);
-    task->event.kind = NOOK__TASK;
-    nook__list_init(&task->event.link);
-    nook__list_init(&task->all);
-    nook__list_init(&task->joiners);
-    nook__list_init(&task->members);
-    nook__list_init(&task->in_group);
-    nook__list_init(&task->member.link);
-    atomic_init(&task->refs, 2);
-    atomic_init(&task->done, 0);
-    atomic_fetch_add_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
+    strncpy(task->name, name, sizeof(task->name) - 1);
+    task->name[sizeof(task->name) - 1] = '\0';
 }
 
 int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
-                    const nook_task_options *options)
+                    const nook_task_options *options, const nook_site *site)
 {
-    nook_task *task = calloc(1, sizeof(*task));
+    nook_task *task = nook__record_get(), *parent = nook_task_current();
     if (task == NULL)
         return NOOK_ENOMEM;
     int rc = pick_context(options, &task->context, &task->shared);
     if (rc != 0) {
-        free(task);
+        nook__record_put(task);
         return rc;
     }
+    task->chain = nook_context_ref(task->context);
     task->run = run;
-    if (options->name != NULL)
-        snprintf(task->name, sizeof(task->name), "%s", options->name);
-    task->site = options->site;
-    task->parent = nook_task_id(nook_task_current());
+    task->fn = fn;
+    task->arg = arg;
+    task->site = options->site != NULL ? options->site : site;
+    task->parent = parent != NULL ? parent->id : 0;
     task->born = nook__coarse_clock(run);
-    set_up(task, fn, arg);
+    if (options->name != NULL)
+        keep_name(task, options->name);
+    atomic_init(&task->refs, 2);
+    nook__count_add(&nook__tasks_alive, 1);
     *out = task;
     return 0;
 }
 
 void nook__task_number(nook_task *task)
 {
-    task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    if (NOOK__ALONE) {
+        task->id = atomic_load_explicit(&next_id, memory_order_relaxed);
+        atomic_store_explicit(&next_id, task->id + 1, memory_order_relaxed);
+    } else {
+        task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    }
 }
 
 nook_task *nook_task_ref(nook_task *task)
 {
     if (task != NULL)
-        atomic_fetch_add_explicit(&task->refs, 1, memory_order_relaxed);
+        nook__refs_take(&task->refs);
     return task;
 }
 
@@ -171,11 +184,11 @@ nook_task *nook_task_ref(nook_task *task)
 static void give_up(nook_task *task, unsigned n)
 {
     nook__hand_over(task);
-    if (atomic_fetch_sub_explicit(&task->refs, n, memory_order_acq_rel) != n)
+    if (!nook__refs_drop(&task->refs, n))
         return;
     nook__take_over(task);
-    free(task);
-    atomic_fetch_sub_explicit(&nook__tasks_alive, 1, memory_order_relaxed);
+    nook__record_put(task);
+    nook__count_add(&nook__tasks_alive, -1);
 }
 
 void nook_task_unref(nook_task *task)
@@ -191,14 +204,36 @@ void nook__task_unmake(nook_task *task)
     give_up(task, 2); /* the run's, and the caller's */
 }
 
+/* Counts on in decimal: to divide for each digit of each task would cost more. */
+static void count_on(struct nook__run *run)
+{
+    char *first = run->next_name + sizeof "task-" - 1;
+    char *digit = run->next_name + run->name_length - 1;
+    while (digit >= first && *digit == '9')
+        *digit-- = '0';
+    if (digit >= first) {
+        ++*digit;
+        return;
+    }
+    run->next_name[run->name_length++] = '0'; /* all were nines; what follows is zero */
+    *first = '1';
+}
+
 /* A task without a name is called after its place in the run, which a schedule repeats. */
+static void give_name(struct nook__run *run, nook_task *task)
+{
+    memcpy(task->name, run->next_name, sizeof task->name);
+    count_on(run);
+}
+
 void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
-    run->n_spawned++;
     if (options->name == NULL)
-        snprintf(task->name, sizeof(task->name), "task-%ju", (uintmax_t)run->n_spawned);
+        give_name(run, task);
+    else
+        count_on(run);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
     task->event.worker = options->worker;
     if (task->shared) {
@@ -213,10 +248,10 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
 }
 
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
-                   const nook_task_options *options)
+                   const nook_task_options *options, const nook_site *site)
 {
     nook_task *task;
-    int rc = nook__task_make(&task, run, fn, arg, options);
+    int rc = nook__task_make(&task, run, fn, arg, options, site);
     if (rc != 0)
         return rc;
     nook__lock(run);
@@ -233,18 +268,28 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
     return rc;
 }
 
-static int spawn(nook_task **out, nook_task_fn fn, void *arg, const nook_task_options *options)
+static int check(const struct nook__run *run, nook_task_fn fn, const nook_task_options *options)
 {
+    if (fn == NULL || options->worker > run->n_workers ||
+        (unsigned)options->start > NOOK_START_SHARE)
+        return NOOK_EINVAL;
+    return nook__stack_check(options->stack_size);
+}
+
+int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
+                       const nook_task_options *options)
+{
+    static const nook_task_options defaults;
     struct nook__worker *worker = nook__here();
     nook_task *task;
     if (worker == NULL)
         return nook__no_task();
-    if (fn == NULL || options->worker > worker->run->n_workers ||
-        (unsigned)options->start > NOOK_START_SHARE)
-        return NOOK_EINVAL;
-    if (worker->run->closing)
-        return NOOK_ECANCELED;
-    int rc = nook__task_new(worker->run, &task, fn, arg, options);
+    if (options == NULL)
+        options = &defaults;
+    int rc = check(worker->run, fn, options);
+    if (rc == 0)
+        rc = worker->run->closing ? NOOK_ECANCELED
+                                  : nook__task_new(worker->run, &task, fn, arg, options, site);
     if (rc != 0)
         return rc;
     if (out != NULL)
@@ -252,18 +297,6 @@ static int spawn(nook_task **out, nook_task_fn fn, void *arg, const nook_task_op
     else
         nook_task_unref(task);
     return 0;
-}
-
-int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
-                       const nook_task_options *options)
-{
-    nook_task_options mine = {.site = site};
-    if (options != NULL) {
-        mine = *options;
-        if (mine.site == NULL)
-            mine.site = site;
-    }
-    return spawn(out, fn, arg, &mine);
 }
 
 int(nook_task_spawn)(nook_task **out, nook_task_fn fn, void *arg,
@@ -466,7 +499,7 @@ int nook__tasks_check(nook_task *const *tasks, size_t n)
 
 static int await_all(struct gathering *gathering, void *caller)
 {
-    gathering->wait.kind = gathering->n == 1 ? "the end of a task" : "the end of tasks";
+    gathering->wait.kind = "the end of tasks";
     gathering->wait.caller = caller;
     gathering->wait.begin = begin_gather;
     gathering->wait.undo = undo_gather;
@@ -480,21 +513,82 @@ static int await_all(struct gathering *gathering, void *caller)
     return rc;
 }
 
-int nook_task_join(nook_task *task, int *result)
-{
+/* One task, the most frequent: as gathering, without the counts. */
+struct joining {
+    struct nook__wait wait;
     struct nook__joiner joiner;
-    struct gathering gathering = {.tasks = &task, .joiners = &joiner, .n = 1};
-    int rc = nook__tasks_check(&task, 1);
-    if (rc == 0)
-        rc = await_all(&gathering, NOOK__CALLER);
+    nook_task *self, *task;
+    int forwarded, asked; /* a cancel has gone on to the task */
+};
+
+static void the_one_ended(struct nook__joiner *joiner, nook_task *task)
+{
+    (void)task;
+    nook__wake(NOOK__CONTAINER(joiner, struct joining, joiner)->self, 0);
+}
+
+static int begin_join(struct nook__wait *wait, nook_task *task)
+{
+    struct joining *joining = NOOK__CONTAINER(wait, struct joining, wait);
+    (void)task;
+    if (nook_task_done(joining->task))
+        return 0;
+    nook__list_append(&joining->task->joiners, &joining->joiner.link);
+    return 1;
+}
+
+static void undo_join(struct nook__wait *wait, nook_task *task)
+{
+    (void)task;
+    nook__list_remove(&NOOK__CONTAINER(wait, struct joining, wait)->joiner.link);
+}
+
+static nook_task *next_join(struct nook__wait *wait, int again)
+{
+    struct joining *joining = NOOK__CONTAINER(wait, struct joining, wait);
+    joining->forwarded |= again;
+    if (again || joining->asked || nook_task_done(joining->task)) {
+        joining->asked = !again;
+        return NULL;
+    }
+    joining->asked = 1;
+    return joining->task;
+}
+
+/* It had not ended. As asyncio's await: cancelled itself only if the inner one gave in. */
+static int join(nook_task *self, nook_task *task, void *caller)
+{
+    struct joining joining = {.wait = {.begin = begin_join,
+                                       .undo = undo_join,
+                                       .next = next_join,
+                                       .empty = 1,
+                                       .kind = "the end of a task",
+                                       .caller = caller},
+                              .joiner = {.ended = the_one_ended},
+                              .self = self,
+                              .task = task};
+    if (nook__task_foreign(task))
+        return NOOK_EINVAL;
+    if (task == self)
+        return NOOK_EDEADLK;
+    int rc = nook__park(&joining.wait);
     if (rc != 0)
         return rc;
-    /* As asyncio's await: cancelled itself only if the inner one gave in. */
-    if (gathering.forwarded && task->result == NOOK_ECANCELED)
-        return NOOK_ECANCELED;
-    if (result != NULL)
+    nook__take_over(task);
+    return joining.forwarded && task->result == NOOK_ECANCELED ? NOOK_ECANCELED : 0;
+}
+
+int nook_task_join(nook_task *task, int *result)
+{
+    nook_task *self = nook_task_current();
+    if (self == NULL)
+        return nook__no_task();
+    if (task == NULL)
+        return NOOK_EINVAL;
+    int rc = nook_task_done(task) ? 0 : join(self, task, NOOK__CALLER);
+    if (rc == 0 && result != NULL)
         *result = task->result;
-    return 0;
+    return rc;
 }
 
 int nook_gather(nook_task *const *tasks, size_t n, int *results)

@@ -478,12 +478,12 @@ static int misuse(void *arg)
     WANT(nook_loop_cancel(loop, NULL) == NOOK_EINVAL);
     WANT(nook_loop_join(loop, self, 0, NULL) == NOOK_EBUSY);
     WANT(nook_loop_join(loop, NULL, 0, NULL) == NOOK_EINVAL);
-    nook_task *task;
-    int result;
+    nook_task *task = NULL;
     WANT(nook_loop_spawn(loop, &task, return_at_once, NULL,
-                         &(nook_task_options){.stack_size = 1}) == 0);
-    WANT(nook_task_join(task, &result) == 0 && result == NOOK_ENOMEM);
-    nook_task_unref(task);
+                         &(nook_task_options){.stack_size = 1}) == NOOK_EINVAL);
+    WANT(nook_loop_spawn(loop, &task, return_at_once, NULL,
+                         &(nook_task_options){.stack_size = SIZE_MAX}) == NOOK_EINVAL);
+    WANT(task == NULL);
     nook_loop_unref(loop);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "task/overflow.h"
 
+#include <nook/nook.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -143,6 +144,45 @@ static void a_task_without_a_name_is_reported(void **state)
     (void)state;
     assert_true(WIFSIGNALED(status));
     assert_non_null(strstr(said, "nook: stack overflow in a task: "));
+}
+
+static int go_too_deep(void *arg)
+{
+    (void)arg;
+    return recurse(0);
+}
+
+static int wait_for_one(void *arg)
+{
+    nook_task *task;
+    (void)arg;
+    int rc = nook_task_spawn(&task, go_too_deep, NULL,
+                             &(nook_task_options){.name = "deep", .stack_size = STACK});
+    return rc != 0 ? rc : nook_task_join(task, NULL);
+}
+
+static int overflow_in_a_run(void)
+{
+    return nook_run(wait_for_one, NULL, NULL, NULL);
+}
+
+static int overflow_in_a_schedule(void)
+{
+    nook_schedule *schedule;
+    int rc = nook_schedule_new(&schedule, NULL);
+    return rc != 0 ? rc : nook_schedule_run(schedule, wait_for_one, NULL, NULL, NULL);
+}
+
+static void a_task_of_any_run_is_reported(void **state)
+{
+    int (*const ways[])(void) = {overflow_in_a_run, overflow_in_a_schedule};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int status = in_child(ways[i], said, sizeof said);
+        assert_true(WIFSIGNALED(status));
+        assert_non_null(
+            strstr(said, "nook: stack overflow in task \"deep\", spawned in wait_for_one ("));
+    }
 }
 
 /* --- other faults --------------------------------------------------------- */
@@ -420,6 +460,7 @@ int main(void)
         TEST(a_frame_larger_than_the_stack_is_reported),
         TEST(an_overflow_on_another_thread_is_reported),
         TEST(a_task_without_a_name_is_reported),
+        TEST(a_task_of_any_run_is_reported),
         TEST(a_stray_write_is_not_called_an_overflow),
         TEST(a_sent_signal_does_what_it_did_before),
         TEST(the_previous_handler_runs_after_the_report),

@@ -95,6 +95,34 @@ static int ask(void *arg)
     return rc;
 }
 
+/* A named one counts as well: the others are called after their place. */
+static int count_names(void *arg)
+{
+    enum { SPAWNED = 1100 };
+    int *wrong = arg;
+    for (int i = 2; i <= SPAWNED; i++) {
+        char expected[32];
+        nook_task_options named = {.name = "ninety-nine"};
+        nook_task *task;
+        if (nook_task_spawn(&task, give, NULL, i == 99 ? &named : NULL) != 0)
+            return -1;
+        snprintf(expected, sizeof expected, "task-%d", i);
+        *wrong += strcmp(nook_task_name(task), i == 99 ? named.name : expected) != 0;
+        nook_task_unref(task);
+    }
+    return 0;
+}
+
+static void names_count_on(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        int wrong = 0;
+        assert_int_equal(run(way, count_names, &wrong), 0);
+        assert_int_equal(wrong, 0);
+    }
+}
+
 static void names_numbers_and_results_of_tasks(void **state)
 {
     uint64_t last = 0;
@@ -548,6 +576,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         task_test(a_task_starts_when_its_maker_parks_first_come_first_served),
         task_test(names_numbers_and_results_of_tasks),
+        task_test(names_count_on),
         task_test(a_task_starts_on_the_worker_that_was_asked_for),
         task_test(many_tasks_each_give_their_own),
         task_test(stacks_are_as_large_as_asked),

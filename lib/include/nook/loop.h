@@ -42,9 +42,9 @@ NOOK_API void nook_loop_unref(nook_loop *loop);
  * reference. It starts once the first worker has heard of it. Does not wait.
  * A task whose run ends before that does not run: its result is NOOK_ECANCELED.
  * NOOK_ECLOSED: the run is over. NOOK_ECANCELED: it is ending. NOOK_EINVAL: loop or fn is
- * NULL, NOOK_START_SHARE, no such worker. NOOK_ENOMEM. Or what a `duplicate`
- * returned. A stack size out of range, and no memory for stacks: the task does not run;
- * its result is NOOK_ENOMEM.
+ * NULL, NOOK_START_SHARE, no such worker, a stack size out of range. NOOK_ENOMEM. Or what
+ * a `duplicate` returned. No memory for stacks: the task does not run; its result is
+ * NOOK_ENOMEM.
  */
 NOOK_API int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg,
                              const nook_task_options *options);

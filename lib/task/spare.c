@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a worker keeps for its next task: records and stacks.
+ *
+ * No lock, for a list is its worker's alone: who gives a record up elsewhere gives it to the
+ * worker there. Under AddressSanitizer and Memcheck no record is kept, or else they would not
+ * see who uses one that is no more.
+ */
+#include "run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void nook__spares_open(struct nook__spares *spares)
+{
+    spares->records_most = NOOK__ASAN || nook__on_memcheck() ? 0 : NOOK__RECORDS_KEPT;
+}
+
+void nook__spares_close(struct nook__spares *spares)
+{
+    while (spares->records != NULL) {
+        nook_task *task = spares->records;
+        spares->records = task->passed_by;
+        free(task);
+    }
+    while (spares->n_stacks > 0) {
+        nook__stacks_kept(-1);
+        nook__stack_put(spares->stacks, &spares->stack[--spares->n_stacks]);
+    }
+}
+
+/* --- records ----------------------------------------------------------------- */
+
+static nook_task *new_record(void)
+{
+    nook_task *task = calloc(1, sizeof(*task));
+    if (task == NULL)
+        return NULL;
+    task->event.kind = NOOK__TASK;
+    nook__list_init(&task->event.link);
+    nook__list_init(&task->all);
+    nook__list_init(&task->joiners);
+    nook__list_init(&task->members);
+    nook__list_init(&task->in_group);
+    nook__list_init(&task->member.link);
+    return task;
+}
+
+/* In small pieces, which are stores: of one large piece gcc makes a slow string instruction. */
+static void clear(nook_task *task)
+{
+    enum { PIECE = 16 };
+    for (size_t at = NOOK__ZERO_FROM; at < sizeof(*task); at += PIECE)
+        memset((char *)task + at, 0, PIECE);
+}
+
+nook_task *nook__record_get(void)
+{
+    struct nook__worker *worker = nook__here();
+    if (worker == NULL || worker->spares.records == NULL)
+        return new_record();
+    nook_task *task = worker->spares.records;
+    worker->spares.records = task->passed_by;
+    worker->spares.n_records--;
+    clear(task);
+    return task;
+}
+
+void nook__record_put(nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    if (worker == NULL || worker->spares.n_records >= worker->spares.records_most) {
+        free(task);
+        return;
+    }
+    task->passed_by = worker->spares.records;
+    worker->spares.records = task;
+    worker->spares.n_records++;
+}
+
+/* --- stacks ------------------------------------------------------------------ */
+
+int nook__spare_stack_get(struct nook__worker *worker, nook_task *task)
+{
+    struct nook__spares *spares = &worker->spares;
+    if (spares->n_stacks == 0 || spares->stacks != task->stacks)
+        return nook__stack_get(task->stacks, &task->stack);
+    task->stack = spares->stack[--spares->n_stacks];
+    nook__stacks_kept(-1);
+    return 0;
+}
+
+void nook__spare_stack_put(struct nook__worker *worker, nook_task *task)
+{
+    struct nook__spares *spares = &worker->spares;
+    if (spares->n_stacks == 0)
+        spares->stacks = task->stacks;
+    if (spares->n_stacks == NOOK__STACKS_KEPT || spares->stacks != task->stacks) {
+        nook__stack_put(task->stacks, &task->stack);
+        return;
+    }
+    nook__stack_fresh(task->stack.low, task->stack.size);
+    spares->stack[spares->n_stacks++] = task->stack;
+    nook__stacks_kept(1);
+}
