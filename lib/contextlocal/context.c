@@ -37,7 +37,7 @@ struct nook__counts nook__counts;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* what it holds: see "A thread's exit" */
 static int key_error;
-static _Atomic uint32_t fence_needed; /* from the start, or from a barrier that failed */
+_Atomic uint32_t nook__fence_needed; /* from the start, or from a barrier that failed */
 static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t next_id = 1;
 
@@ -96,26 +96,21 @@ static void set_up(void)
 {
     (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
     key_error = pthread_key_create(&key, at_thread_exit);
-    fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    nook__fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
 }
 
 /* --- the protocol --------------------------------------------------------- */
 
-static int needs_fence(void)
-{
-    return atomic_load_explicit(&fence_needed, memory_order_relaxed) != 0;
-}
-
 /*
  * A sandbox may forbid the call only after set_up was allowed it. Then owners
  * fence from now on; those that are inside a window without one have their store
- * out, and have seen `fence_needed`, long before the pause is over.
+ * out, and have seen `nook__fence_needed`, long before the pause is over.
  */
 static void fence_from_now_on(void)
 {
     struct timespec pause = {0, 10000000};
     int saved = errno;
-    atomic_store_explicit(&fence_needed, 1, memory_order_seq_cst);
+    atomic_store_explicit(&nook__fence_needed, 1, memory_order_seq_cst);
     while (nanosleep(&pause, &pause) != 0)
         continue;
     errno = saved;
@@ -132,25 +127,11 @@ static void barrier_all_threads(void)
     }
 }
 
-static void write_begin(nook_context *context)
-{
-    for (;;) {
-        atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
-        if (__builtin_expect(needs_fence(), 0))
-            atomic_thread_fence(memory_order_seq_cst);
-        else
-            atomic_signal_fence(memory_order_seq_cst);
-        if (!atomic_load_explicit(&context->reading, memory_order_acquire))
-            return;
-        atomic_store_explicit(&context->writing, 0, memory_order_release);
-        pthread_mutex_lock(&readers); /* until that reader has its snapshot */
-        pthread_mutex_unlock(&readers);
-    }
-}
-
-static void write_end(nook_context *context)
+void nook__write_yield(nook_context *context)
 {
     atomic_store_explicit(&context->writing, 0, memory_order_release);
+    pthread_mutex_lock(&readers); /* until that reader has its snapshot */
+    pthread_mutex_unlock(&readers);
 }
 
 static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
@@ -158,7 +139,7 @@ static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
     pthread_mutex_lock(&readers);
     atomic_store_explicit(&context->reading, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!needs_fence())
+    if (!nook__needs_fence())
         barrier_all_threads();
     while (atomic_load_explicit(&context->writing, memory_order_acquire))
         sched_yield();
@@ -190,11 +171,11 @@ static int exchange_copying(nook_context *context, const nook_var *var, uint32_t
     *old = nook__map_get(base.root, base.height, index);
     if (*old != NOOK__UNSET)
         nook__binding_retain(index, *old);
-    write_begin(context);
+    nook__write_begin(context);
     int unchanged = context->map.root == base.root;
     if (unchanged)
         context->map = next;
-    write_end(context);
+    nook__write_end(context);
     if (!unchanged) { /* a callback set something: start again from there */
         if (*old != NOOK__UNSET)
             nook__binding_release(index, *old);
@@ -212,13 +193,13 @@ static int exchange_copying(nook_context *context, const nook_var *var, uint32_t
 static int exchange_in_place(nook_context *context, const nook_var *var, uint32_t index,
                              void *value, struct nook__map *base, void **old)
 {
-    write_begin(context);
+    nook__write_begin(context);
     int done = nook__map_put(&context->map, var, index, value, old);
     if (!done) {
         *base = context->map;
         nook__map_ref(base); /* from here on, nobody changes it in place */
     }
-    write_end(context);
+    nook__write_end(context);
     return done;
 }
 
@@ -360,10 +341,10 @@ void nook_context_clear(nook_context *context)
 {
     if (context == NULL)
         return;
-    write_begin(context);
+    nook__write_begin(context);
     struct nook__map old = context->map;
     context->map = nook__map_empty();
-    write_end(context);
+    nook__write_end(context);
     nook__map_unref(old);
 }
 

@@ -7,7 +7,7 @@
 
 typedef struct nook__node node;
 
-char nook__unset;
+char nook__unset, nook__not_here;
 
 #define TIMES_8(x) x, x, x, x, x, x, x, x
 #define TIMES_32(x) TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
@@ -91,11 +91,6 @@ void nook__map_unref(struct nook__map map)
 
 /* --- changing in place ---------------------------------------------------- */
 
-static int unshared(node *n)
-{
-    return atomic_load_explicit(&n->refs, memory_order_acquire) == 1;
-}
-
 static void mark(uint32_t *mask, uint32_t place, int on)
 {
     *mask = (*mask & ~(1u << place)) | ((uint32_t)(on != 0) << place);
@@ -116,12 +111,12 @@ int nook__map_put(struct nook__map *map, const nook_var *var, uint32_t index, vo
     node *n = map->root;
     node *path[NOOK__HEIGHTS] = {n};
     for (uint32_t h = map->height; h != 0; h--) {
-        if (!unshared(n))
+        if (!nook__unshared(n))
             return 0;
         n = n->slot[place_of(index, h)];
         path[map->height - h + 1] = n;
     }
-    if (!unshared(n))
+    if (!nook__unshared(n))
         return 0;
     uint32_t place = index % NOOK__WIDTH;
     *old = n->slot[place];

@@ -38,6 +38,9 @@ struct nook__map {
 extern char nook__unset; /* its address stands in slots that bind nothing */
 #define NOOK__UNSET ((void *)&nook__unset)
 
+extern char nook__not_here; /* its address answers that a map is shared */
+#define NOOK__NOT_HERE ((void *)&nook__not_here)
+
 extern struct nook__node nook__empty[NOOK__HEIGHTS];
 
 static inline struct nook__map nook__map_empty(void)
@@ -55,6 +58,42 @@ static inline void *nook__map_get(const struct nook__node *node, uint32_t height
     for (; height != 0; height--)
         node = node->slot[(index >> (NOOK__BITS * height)) % NOOK__WIDTH];
     return node->slot[index % NOOK__WIDTH];
+}
+
+static inline int nook__unshared(struct nook__node *node)
+{
+    return atomic_load_explicit(&node->refs, memory_order_acquire) == 1;
+}
+
+/* The leaf of the number, if nobody shares a node on the way, and there is one. */
+static inline struct nook__node *nook__map_own_leaf(struct nook__map *map, uint32_t index)
+{
+    struct nook__node *node = map->root;
+    if ((index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH)
+        return NULL;
+    for (uint32_t h = map->height; h != 0 && nook__unshared(node); h--)
+        node = node->slot[(index >> (NOOK__BITS * h)) % NOOK__WIDTH];
+    return nook__unshared(node) ? node : NULL;
+}
+
+/*
+ * Puts the value of a variable without operations in place: what was bound before, or
+ * NOOK__NOT_HERE, and nothing has changed. References move as in nook__map_put.
+ */
+static inline void *nook__map_swap(struct nook__map *map, const nook_var *var, uint32_t index,
+                                   void *value)
+{
+    struct nook__node *leaf = nook__map_own_leaf(map, index);
+    if (leaf == NULL)
+        return NOOK__NOT_HERE;
+    void *old = leaf->slot[index % NOOK__WIDTH];
+    leaf->slot[index % NOOK__WIDTH] = value;
+    if ((value == NOOK__UNSET) != (old == NOOK__UNSET)) {
+        leaf->present ^= 1u << index % NOOK__WIDTH;
+        leaf->counted ^= (uint32_t)(var->created != 0) << index % NOOK__WIDTH;
+        map->len += value != NOOK__UNSET ? 1u : -1u;
+    }
+    return old;
 }
 
 /* One holder more. No callback runs: what the nodes hold is counted once a node. */
