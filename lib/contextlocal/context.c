@@ -19,11 +19,9 @@
  * Readers exclude each other by a lock; no callback runs inside any of this.
  */
 #include "context.h"
-#include "base/unwatched.h"
 #include "count.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
@@ -35,11 +33,10 @@
 struct nook__counts nook__counts;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key; /* what it holds: see "A thread's exit" */
-static int key_error;
+static int set_up_error;
 _Atomic uint32_t nook__fence_needed; /* from the start, or from a barrier that failed */
 static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic uint64_t next_id = 1;
+static _Atomic uint64_t next_id = 1; /* threads take many at a time */
 
 /* 1 where the kernel does it. errno is the caller's. */
 static int membarrier(int command)
@@ -48,24 +45,6 @@ static int membarrier(int command)
     int done = syscall(SYS_membarrier, command, 0, 0) == 0;
     errno = saved;
     return done;
-}
-
-/*
- * A thread's exit. POSIX calls a key's destructor again, for some rounds, where
- * it is set anew: a release, or another key's destructor, may bind a variable
- * after the chain was dropped. The key holds an address in `rounds`, whose
- * offset says how many have passed. From the last but one on no chain is begun
- * any more, since nobody would drop it: the last finds nothing left to do.
- */
-static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS];
-static char *const too_late = &rounds[PTHREAD_DESTRUCTOR_ITERATIONS - 1];
-
-NOOK__UNWATCHED static void at_thread_exit(void *round)
-{
-    int last = round == too_late;
-    (void)pthread_setspecific(key, last ? round : (char *)round + 1);
-    if (!last)
-        nook_thread_detach();
 }
 
 /*
@@ -95,8 +74,13 @@ static void after_fork_in_child(void)
 static void set_up(void)
 {
     (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
-    key_error = pthread_key_create(&key, at_thread_exit);
+    set_up_error = nook__threads_set_up();
     nook__fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+int nook__set_up(void)
+{
+    return pthread_once(&once, set_up) == 0 ? set_up_error : NOOK_ENOMEM;
 }
 
 /* --- the protocol --------------------------------------------------------- */
@@ -226,20 +210,23 @@ int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t 
     return rc == NOOK_EAGAIN ? 0 : rc;
 }
 
-uint64_t nook__context_id(nook_context *context)
+uint64_t nook__context_number(void)
 {
-    if (context->id == 0)
-        context->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
-    return context->id;
+    struct nook__thread *thread = nook__thread_get();
+    uint64_t many = thread != NULL ? 1u << 16 : 1;
+    uint64_t id = atomic_fetch_add_explicit(&next_id, many, memory_order_relaxed);
+    if (thread != NULL) {
+        thread->next_id = id + 1;
+        thread->end_id = id + many;
+    }
+    return id;
 }
 
 /* --- life ----------------------------------------------------------------- */
 
 static int make(nook_context **out, struct nook__map map)
 {
-    if (pthread_once(&once, set_up) != 0 || key_error != 0)
-        return NOOK_ENOMEM;
-    nook_context *context = malloc(sizeof *context);
+    nook_context *context = nook__block_take(NOOK__CONTEXT_BLOCK);
     if (context == NULL)
         return NOOK_ENOMEM;
     *context = (nook_context){.map = map, .refs = 1};
@@ -281,17 +268,8 @@ void nook_context_unref(nook_context *context)
         atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
         return;
     nook__map_unref(context->map);
-    free(context);
+    nook__block_give(NOOK__CONTEXT_BLOCK, context);
     NOOK__COUNT(contexts, -1);
-}
-
-/* A thread that begins a chain must drop it when it exits. */
-static int watch_thread_exit(void)
-{
-    const char *round = pthread_getspecific(key);
-    if (round != NULL)
-        return round == too_late ? NOOK_EBUSY : 0;
-    return pthread_setspecific(key, rounds) == 0 ? 0 : NOOK_ENOMEM;
 }
 
 int nook__context_require(nook_context **out)
@@ -302,7 +280,7 @@ int nook__context_require(nook_context **out)
     int rc = make(out, nook__map_empty());
     if (rc < 0)
         return rc;
-    rc = watch_thread_exit();
+    rc = nook__thread_watch();
     if (rc < 0) {
         nook_context_unref(*out);
         *out = NULL;
@@ -418,7 +396,7 @@ int nook_context_enter(nook_context *context)
                                                  memory_order_acquire, memory_order_relaxed))
         return NOOK_EENTERED;
     nook_context *before = nook__current_get();
-    int rc = before == NULL ? watch_thread_exit() : 0;
+    int rc = before == NULL ? nook__thread_watch() : 0;
     if (rc < 0) {
         atomic_store_explicit(&context->entered, 0, memory_order_release);
         return rc;
@@ -473,7 +451,7 @@ nook_context *nook_state_swap(nook_context *state)
     /* A chain from elsewhere may be this thread's first. Without memory for the
      * mark, the chain outlives a thread that dies with it. */
     if (before == NULL && state != NULL)
-        (void)watch_thread_exit();
+        (void)nook__thread_watch();
     nook__current_set(state);
     nook__switched(state);
     return before;
@@ -492,11 +470,12 @@ void nook_state_drop(nook_context *state)
 void nook_thread_detach(void)
 {
     nook_context *chain = nook__current_get();
-    if (chain == NULL)
+    if (chain == NULL && nook__thread_get() == NULL)
         return;
-    if (pthread_getspecific(key) == rounds)
-        (void)pthread_setspecific(key, NULL); /* or else an exit has begun, and counts */
-    nook_state_drop(nook_state_swap(NULL));
+    nook__thread_unwatch();
+    if (chain != NULL)
+        nook_state_drop(nook_state_swap(NULL));
+    nook__thread_forget();
 }
 
 /* --- reading -------------------------------------------------------------- */

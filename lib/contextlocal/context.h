@@ -4,6 +4,7 @@
 
 #include "current.h"
 #include "map.h"
+#include "thread.h"
 
 struct nook_context {
     struct nook__map map;
@@ -20,7 +21,17 @@ struct nook_context {
 int nook__context_require(nook_context **out);
 
 /* The number by which a token knows the calling thread's current context. */
-uint64_t nook__context_id(nook_context *context);
+uint64_t nook__context_number(void); /* a new one, where the thread has none at hand */
+
+static inline uint64_t nook__context_id(nook_context *context)
+{
+    if (__builtin_expect(context->id == 0, 0)) {
+        struct nook__thread *thread = nook__thread_get();
+        int at_hand = thread != NULL && thread->next_id != thread->end_id;
+        context->id = at_hand ? thread->next_id++ : nook__context_number();
+    }
+    return context->id;
+}
 
 /*
  * Binds or, with NOOK__UNSET, unbinds, in the calling thread's current context.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "map.h"
 #include "count.h"
+#include "thread.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct nook__node node;
@@ -65,7 +65,7 @@ static void node_free(node *n, uint32_t height, uint32_t base)
         else
             node_unref(n->slot[place], height - 1, index);
     }
-    free(n);
+    nook__block_give(NOOK__NODE_BLOCK, n);
     NOOK__COUNT(nodes, -1);
 }
 
@@ -135,7 +135,7 @@ int nook__map_put(struct nook__map *map, const nook_var *var, uint32_t index, vo
 
 static node *node_alloc(void)
 {
-    node *n = malloc(sizeof *n);
+    node *n = nook__block_take(NOOK__NODE_BLOCK);
     if (n != NULL)
         NOOK__COUNT(nodes, 1);
     return n;
