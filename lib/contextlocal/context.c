@@ -127,38 +127,44 @@ static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
         barrier_all_threads();
     while (atomic_load_explicit(&context->writing, memory_order_acquire))
         sched_yield();
-    *out = context->map;
-    nook__map_ref(out);
+    *out = nook__map_copy(&context->map);
     atomic_store_explicit(&context->reading, 0, memory_order_release);
     pthread_mutex_unlock(&readers);
 }
 
-/* What the context holds now, with a reference that the caller drops. */
-static void snapshot(nook_context *context, struct nook__map *out)
+/* What the context holds now, which the caller gives back. */
+static inline void snapshot(nook_context *context, struct nook__map *out)
 {
-    if (context != nook__current_get()) {
+    if (context == nook__current_get())
+        *out = nook__map_share(&context->map);
+    else
         snapshot_of_foreign(context, out);
-        return;
-    }
-    *out = context->map;
-    nook__map_ref(out);
+}
+
+/* The current context, of the same root often, takes the references back. */
+static inline void give_back(struct nook__map map)
+{
+    nook_context *current = nook__current_get();
+    nook__map_give_back(map, current != NULL ? &current->map : NULL);
 }
 
 /* The slow half of an exchange: a changed copy of the map, then installed. */
 static int exchange_copying(nook_context *context, const nook_var *var, uint32_t index,
-                            void *value, struct nook__map base, void **old)
+                            void *value, struct nook__map *base, void **old)
 {
     struct nook__map next;
-    int rc = nook__map_with(&base, var, index, value, &next);
+    int rc = nook__map_with(base, var, index, value, &next);
     if (rc < 0)
         return rc;
-    *old = nook__map_get(base.root, base.height, index);
+    *old = nook__map_get(base->root, base->height, index);
     if (*old != NOOK__UNSET)
         nook__binding_retain(index, *old);
     nook__write_begin(context);
-    int unchanged = context->map.root == base.root;
-    if (unchanged)
+    int unchanged = context->map.root == base->root;
+    if (unchanged) {
+        base->weight += context->map.weight;
         context->map = next;
+    }
     nook__write_end(context);
     if (!unchanged) { /* a callback set something: start again from there */
         if (*old != NOOK__UNSET)
@@ -166,23 +172,19 @@ static int exchange_copying(nook_context *context, const nook_var *var, uint32_t
         nook__map_unref(next);
         return NOOK_EAGAIN;
     }
-    nook__map_unref(base); /* the reference that the context had */
     if (value != NOOK__UNSET)
         nook__binding_release(index, value); /* the map counted its own */
     return 0;
 }
 
-/* 1 where the map could be changed in place, else 0 and *base, referenced, is what it is now.
- */
+/* 1 where the map could be changed in place, else 0 and *base is a copy. */
 static int exchange_in_place(nook_context *context, const nook_var *var, uint32_t index,
                              void *value, struct nook__map *base, void **old)
 {
     nook__write_begin(context);
     int done = nook__map_put(&context->map, var, index, value, old);
-    if (!done) {
-        *base = context->map;
-        nook__map_ref(base); /* from here on, nobody changes it in place */
-    }
+    if (!done)
+        *base = nook__map_share(&context->map); /* from here on, nobody changes it in place */
     nook__write_end(context);
     return done;
 }
@@ -202,9 +204,9 @@ int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t 
             *old = value; /* the very references that came in go out again [M2, M3] */
             rc = 0;
         } else {
-            rc = exchange_copying(context, var, index, value, base, old);
+            rc = exchange_copying(context, var, index, value, &base, old);
         }
-        nook__map_unref(base);
+        give_back(base);
     } while (rc == NOOK_EAGAIN && !exchange_in_place(context, var, index, value, &base, old));
     nook_context_unref(context);
     return rc == NOOK_EAGAIN ? 0 : rc;
@@ -248,7 +250,7 @@ int nook_context_copy(nook_context *context, nook_context **out)
     snapshot(context, &map);
     int rc = make(out, map);
     if (rc < 0)
-        nook__map_unref(map);
+        give_back(map);
     return rc;
 }
 
@@ -267,7 +269,7 @@ void nook_context_unref(nook_context *context)
     if (atomic_load_explicit(&context->refs, memory_order_acquire) != 1 &&
         atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
         return;
-    nook__map_unref(context->map);
+    give_back(context->map);
     nook__block_give(NOOK__CONTEXT_BLOCK, context);
     NOOK__COUNT(contexts, -1);
 }
@@ -323,7 +325,7 @@ void nook_context_clear(nook_context *context)
     struct nook__map old = context->map;
     context->map = nook__map_empty();
     nook__write_end(context);
-    nook__map_unref(old);
+    give_back(old);
 }
 
 /* --- inheriting ----------------------------------------------------------- */
@@ -365,6 +367,14 @@ static int inherit_all(const struct nook__map *parent, struct nook__map *map)
     return rc;
 }
 
+static int inherit_specially(struct nook__map *map)
+{
+    struct nook__map parent = nook__map_copy(map);
+    int rc = inherit_all(&parent, map);
+    nook__map_unref(parent);
+    return rc;
+}
+
 int nook_context_inherit(nook_context **out)
 {
     if (out == NULL)
@@ -372,16 +382,12 @@ int nook_context_inherit(nook_context **out)
     nook_context *current = nook__current_get();
     if (current == NULL)
         return nook_context_new(out);
-    struct nook__map parent;
-    snapshot(current, &parent);
-    struct nook__map map = parent;
-    nook__map_ref(&map);
-    int rc = inherit_all(&parent, &map);
+    struct nook__map map = nook__map_share(&current->map);
+    int rc = map.root->special != 0 ? inherit_specially(&map) : 0;
     if (rc == 0)
         rc = make(out, map);
     if (rc < 0)
-        nook__map_unref(map);
-    nook__map_unref(parent);
+        give_back(map);
     return rc;
 }
 
@@ -486,7 +492,7 @@ size_t nook_context_len(nook_context *context)
         return 0;
     struct nook__map map;
     snapshot(context, &map);
-    nook__map_unref(map);
+    give_back(map);
     return map.len;
 }
 
@@ -501,7 +507,7 @@ int nook_context_find(nook_context *context, const nook_var *var, void **value)
         nook__value_retain(var, found);
         *value = found;
     }
-    nook__map_unref(map);
+    give_back(map);
     return found != NOOK__UNSET ? 0 : NOOK_EUNSET;
 }
 
@@ -512,7 +518,7 @@ int nook_context_contains(nook_context *context, const nook_var *var)
     struct nook__map map;
     snapshot(context, &map);
     void *found = nook__map_get(map.root, map.height, nook__var_index(var));
-    nook__map_unref(map);
+    give_back(map);
     return found != NOOK__UNSET;
 }
 
@@ -550,8 +556,8 @@ int nook_context_equal(nook_context *a, nook_context *b)
     snapshot(a, &map_a);
     snapshot(b, &map_b);
     int equal = maps_equal(&map_a, &map_b);
-    nook__map_unref(map_a);
-    nook__map_unref(map_b);
+    give_back(map_a);
+    give_back(map_b);
     return equal;
 }
 
@@ -562,7 +568,7 @@ int nook_context_iter_open(nook_context_iter *iter, nook_context *context)
         return NOOK_EINVAL;
     if (context != NULL)
         snapshot(context, &map);
-    *iter = (nook_context_iter){map.root, map.height, 1, map.len};
+    *iter = (nook_context_iter){map.root, map.height, 1, map.len, map.weight};
     return context != NULL ? 0 : NOOK_EINVAL;
 }
 
@@ -570,7 +576,7 @@ int nook_context_iter_next(nook_context_iter *iter, nook_var **var, void **value
 {
     if (iter == NULL || var == NULL || value == NULL)
         return NOOK_EINVAL;
-    struct nook__map map = {iter->nook__root, iter->nook__height, iter->nook__left};
+    struct nook__map map = {iter->nook__root, iter->nook__height, 0, 0};
     uint32_t index = map.root != NULL ? nook__map_next(&map, iter->nook__next, value) : 0;
     if (index == 0)
         return NOOK_EEND;
@@ -584,9 +590,9 @@ void nook_context_iter_close(nook_context_iter *iter)
 {
     if (iter == NULL || iter->nook__root == NULL)
         return;
-    struct nook__map map = {iter->nook__root, iter->nook__height, 0};
-    *iter = (nook_context_iter){NULL, 0, 1, 0};
-    nook__map_unref(map);
+    struct nook__map map = {iter->nook__root, iter->nook__height, 0, iter->nook__weight};
+    *iter = (nook_context_iter){NULL, 0, 1, 0, 0};
+    give_back(map);
 }
 
 int nook_context_count(nook_context_counts *counts)
