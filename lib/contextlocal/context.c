@@ -20,11 +20,9 @@
  */
 #include "context.h"
 #include "base/probe.h"
-#include "base/unwatched.h"
 #include "count.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
@@ -36,11 +34,10 @@
 struct nook__counts nook__counts;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static pthread_key_t key; /* what it holds: see "A thread's exit" */
-static int key_error;
-static _Atomic uint32_t fence_needed; /* from the start, or from a barrier that failed */
+static int set_up_error;
+_Atomic uint32_t nook__fence_needed; /* from the start, or from a barrier that failed */
 static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
-static _Atomic uint64_t next_id = 1;
+static _Atomic uint64_t next_id = 1; /* threads take many at a time */
 
 /* 1 where the kernel does it. errno is the caller's. */
 static int membarrier(int command)
@@ -49,24 +46,6 @@ static int membarrier(int command)
     int done = syscall(SYS_membarrier, command, 0, 0) == 0;
     errno = saved;
     return done;
-}
-
-/*
- * A thread's exit. POSIX calls a key's destructor again, for some rounds, where
- * it is set anew: a release, or another key's destructor, may bind a variable
- * after the chain was dropped. The key holds an address in `rounds`, whose
- * offset says how many have passed. From the last but one on no chain is begun
- * any more, since nobody would drop it: the last finds nothing left to do.
- */
-static char rounds[PTHREAD_DESTRUCTOR_ITERATIONS];
-static char *const too_late = &rounds[PTHREAD_DESTRUCTOR_ITERATIONS - 1];
-
-NOOK__UNWATCHED static void at_thread_exit(void *round)
-{
-    int last = round == too_late;
-    (void)pthread_setspecific(key, last ? round : (char *)round + 1);
-    if (!last)
-        nook_thread_detach();
 }
 
 /*
@@ -96,27 +75,27 @@ static void after_fork_in_child(void)
 static void set_up(void)
 {
     (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
-    key_error = pthread_key_create(&key, at_thread_exit);
-    fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    set_up_error = nook__threads_set_up();
+    nook__fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+}
+
+int nook__set_up(void)
+{
+    return pthread_once(&once, set_up) == 0 ? set_up_error : NOOK_ENOMEM;
 }
 
 /* --- the protocol --------------------------------------------------------- */
 
-static int needs_fence(void)
-{
-    return atomic_load_explicit(&fence_needed, memory_order_relaxed) != 0;
-}
-
 /*
  * A sandbox may forbid the call only after set_up was allowed it. Then owners
  * fence from now on; those that are inside a window without one have their store
- * out, and have seen `fence_needed`, long before the pause is over.
+ * out, and have seen `nook__fence_needed`, long before the pause is over.
  */
 static void fence_from_now_on(void)
 {
     struct timespec pause = {0, 10000000};
     int saved = errno;
-    atomic_store_explicit(&fence_needed, 1, memory_order_seq_cst);
+    atomic_store_explicit(&nook__fence_needed, 1, memory_order_seq_cst);
     while (nanosleep(&pause, &pause) != 0)
         continue;
     errno = saved;
@@ -133,25 +112,11 @@ static void barrier_all_threads(void)
     }
 }
 
-static void write_begin(nook_context *context)
-{
-    for (;;) {
-        atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
-        if (__builtin_expect(needs_fence(), 0))
-            atomic_thread_fence(memory_order_seq_cst);
-        else
-            atomic_signal_fence(memory_order_seq_cst);
-        if (!atomic_load_explicit(&context->reading, memory_order_acquire))
-            return;
-        atomic_store_explicit(&context->writing, 0, memory_order_release);
-        pthread_mutex_lock(&readers); /* until that reader has its snapshot */
-        pthread_mutex_unlock(&readers);
-    }
-}
-
-static void write_end(nook_context *context)
+void nook__write_yield(nook_context *context)
 {
     atomic_store_explicit(&context->writing, 0, memory_order_release);
+    pthread_mutex_lock(&readers); /* until that reader has its snapshot */
+    pthread_mutex_unlock(&readers);
 }
 
 static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
@@ -159,67 +124,69 @@ static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
     pthread_mutex_lock(&readers);
     atomic_store_explicit(&context->reading, 1, memory_order_relaxed);
     atomic_thread_fence(memory_order_seq_cst);
-    if (!needs_fence())
+    if (!nook__needs_fence())
         barrier_all_threads();
     while (atomic_load_explicit(&context->writing, memory_order_acquire))
         sched_yield();
-    *out = context->map;
-    nook__map_ref(out);
+    *out = nook__map_copy(&context->map);
     atomic_store_explicit(&context->reading, 0, memory_order_release);
     pthread_mutex_unlock(&readers);
 }
 
-/* What the context holds now, with a reference that the caller drops. */
-static void snapshot(nook_context *context, struct nook__map *out)
+/* What the context holds now, which the caller gives back. */
+static inline void snapshot(nook_context *context, struct nook__map *out)
 {
-    if (context != nook__current_get()) {
+    if (context == nook__current_get())
+        *out = nook__map_share(&context->map);
+    else
         snapshot_of_foreign(context, out);
-        return;
-    }
-    *out = context->map;
-    nook__map_ref(out);
+}
+
+/* The current context, of the same root often, takes the references back. */
+static inline void give_back(struct nook__map map)
+{
+    nook_context *current = nook__current_get();
+    nook__map_give_back(map, current != NULL ? &current->map : NULL);
 }
 
 /* The slow half of an exchange: a changed copy of the map, then installed. */
 static int exchange_copying(nook_context *context, const nook_var *var, uint32_t index,
-                            void *value, struct nook__map base, void **old)
+                            void *value, struct nook__map *base, void **old)
 {
     struct nook__map next;
-    int rc = nook__map_with(&base, var, index, value, &next);
+    int rc = nook__map_with(base, var, index, value, &next);
     if (rc < 0)
         return rc;
-    *old = nook__map_get(base.root, base.height, index);
+    *old = nook__map_get(base->root, base->height, index);
     if (*old != NOOK__UNSET)
         nook__binding_retain(index, *old);
-    write_begin(context);
-    int unchanged = context->map.root == base.root;
-    if (unchanged)
+    nook__write_begin(context);
+    int unchanged = context->map.root == base->root;
+    if (unchanged) {
+        base->weight += context->map.weight;
         context->map = next;
-    write_end(context);
+    }
+    nook__write_end(context);
     if (!unchanged) { /* a callback set something: start again from there */
         if (*old != NOOK__UNSET)
             nook__binding_release(index, *old);
         nook__map_unref(next);
         return NOOK_EAGAIN;
     }
-    nook__map_unref(base); /* the reference that the context had */
     if (value != NOOK__UNSET)
         nook__binding_release(index, value); /* the map counted its own */
     return 0;
 }
 
-/* 1 where the map could be changed in place, else 0 and *base, referenced, is what it is now.
- */
+/* 1 where the map could be changed in place, else 0 and *base is a copy. */
 static int exchange_in_place(nook_context *context, const nook_var *var, uint32_t index,
                              void *value, struct nook__map *base, void **old)
 {
-    write_begin(context);
+    nook__write_begin(context);
     int done = nook__map_put(&context->map, var, index, value, old);
-    if (!done) {
-        *base = context->map;
-        nook__map_ref(base); /* from here on, nobody changes it in place */
-    }
-    write_end(context);
+    if (!done)
+        *base = nook__map_share(&context->map); /* from here on, nobody changes it in place */
+    nook__write_end(context);
     return done;
 }
 
@@ -238,28 +205,31 @@ int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t 
             *old = value; /* the very references that came in go out again [M2, M3] */
             rc = 0;
         } else {
-            rc = exchange_copying(context, var, index, value, base, old);
+            rc = exchange_copying(context, var, index, value, &base, old);
         }
-        nook__map_unref(base);
+        give_back(base);
     } while (rc == NOOK_EAGAIN && !exchange_in_place(context, var, index, value, &base, old));
     nook_context_unref(context);
     return rc == NOOK_EAGAIN ? 0 : rc;
 }
 
-uint64_t nook__context_id(nook_context *context)
+uint64_t nook__context_number(void)
 {
-    if (context->id == 0)
-        context->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
-    return context->id;
+    struct nook__thread *thread = nook__thread_get();
+    uint64_t many = thread != NULL ? 1u << 16 : 1;
+    uint64_t id = atomic_fetch_add_explicit(&next_id, many, memory_order_relaxed);
+    if (thread != NULL) {
+        thread->next_id = id + 1;
+        thread->end_id = id + many;
+    }
+    return id;
 }
 
 /* --- life ----------------------------------------------------------------- */
 
 static int make(nook_context **out, struct nook__map map)
 {
-    if (pthread_once(&once, set_up) != 0 || key_error != 0)
-        return NOOK_ENOMEM;
-    nook_context *context = malloc(sizeof *context);
+    nook_context *context = nook__block_take(NOOK__CONTEXT_BLOCK);
     if (context == NULL)
         return NOOK_ENOMEM;
     *context = (nook_context){.map = map, .refs = 1};
@@ -281,7 +251,7 @@ int nook_context_copy(nook_context *context, nook_context **out)
     snapshot(context, &map);
     int rc = make(out, map);
     if (rc < 0)
-        nook__map_unref(map);
+        give_back(map);
     else
         NOOK__PROBE2(context_copy, context, *out);
     return rc;
@@ -302,18 +272,9 @@ void nook_context_unref(nook_context *context)
     if (atomic_load_explicit(&context->refs, memory_order_acquire) != 1 &&
         atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
         return;
-    nook__map_unref(context->map);
-    free(context);
+    give_back(context->map);
+    nook__block_give(NOOK__CONTEXT_BLOCK, context);
     NOOK__COUNT(contexts, -1);
-}
-
-/* A thread that begins a chain must drop it when it exits. */
-static int watch_thread_exit(void)
-{
-    const char *round = pthread_getspecific(key);
-    if (round != NULL)
-        return round == too_late ? NOOK_EBUSY : 0;
-    return pthread_setspecific(key, rounds) == 0 ? 0 : NOOK_ENOMEM;
 }
 
 int nook__context_require(nook_context **out)
@@ -324,7 +285,7 @@ int nook__context_require(nook_context **out)
     int rc = make(out, nook__map_empty());
     if (rc < 0)
         return rc;
-    rc = watch_thread_exit();
+    rc = nook__thread_watch();
     if (rc < 0) {
         nook_context_unref(*out);
         *out = NULL;
@@ -363,11 +324,11 @@ void nook_context_clear(nook_context *context)
 {
     if (context == NULL)
         return;
-    write_begin(context);
+    nook__write_begin(context);
     struct nook__map old = context->map;
     context->map = nook__map_empty();
-    write_end(context);
-    nook__map_unref(old);
+    nook__write_end(context);
+    give_back(old);
 }
 
 /* --- inheriting ----------------------------------------------------------- */
@@ -409,6 +370,14 @@ static int inherit_all(const struct nook__map *parent, struct nook__map *map)
     return rc;
 }
 
+static int inherit_specially(struct nook__map *map)
+{
+    struct nook__map parent = nook__map_copy(map);
+    int rc = inherit_all(&parent, map);
+    nook__map_unref(parent);
+    return rc;
+}
+
 int nook_context_inherit(nook_context **out)
 {
     if (out == NULL)
@@ -416,18 +385,14 @@ int nook_context_inherit(nook_context **out)
     nook_context *current = nook__current_get();
     if (current == NULL)
         return nook_context_new(out);
-    struct nook__map parent;
-    snapshot(current, &parent);
-    struct nook__map map = parent;
-    nook__map_ref(&map);
-    int rc = inherit_all(&parent, &map);
+    struct nook__map map = nook__map_share(&current->map);
+    int rc = map.root->special != 0 ? inherit_specially(&map) : 0;
     if (rc == 0)
         rc = make(out, map);
     if (rc < 0)
-        nook__map_unref(map);
+        give_back(map);
     else
         NOOK__PROBE2(context_copy, current, *out);
-    nook__map_unref(parent);
     return rc;
 }
 
@@ -442,7 +407,7 @@ int nook_context_enter(nook_context *context)
                                                  memory_order_acquire, memory_order_relaxed))
         return NOOK_EENTERED;
     nook_context *before = nook__current_get();
-    int rc = before == NULL ? watch_thread_exit() : 0;
+    int rc = before == NULL ? nook__thread_watch() : 0;
     if (rc < 0) {
         atomic_store_explicit(&context->entered, 0, memory_order_release);
         return rc;
@@ -499,7 +464,7 @@ nook_context *nook_state_swap(nook_context *state)
     /* A chain from elsewhere may be this thread's first. Without memory for the
      * mark, the chain outlives a thread that dies with it. */
     if (before == NULL && state != NULL)
-        (void)watch_thread_exit();
+        (void)nook__thread_watch();
     nook__current_set(state);
     nook__switched(state);
     return before;
@@ -518,11 +483,12 @@ void nook_state_drop(nook_context *state)
 void nook_thread_detach(void)
 {
     nook_context *chain = nook__current_get();
-    if (chain == NULL)
+    if (chain == NULL && nook__thread_get() == NULL)
         return;
-    if (pthread_getspecific(key) == rounds)
-        (void)pthread_setspecific(key, NULL); /* or else an exit has begun, and counts */
-    nook_state_drop(nook_state_swap(NULL));
+    nook__thread_unwatch();
+    if (chain != NULL)
+        nook_state_drop(nook_state_swap(NULL));
+    nook__thread_forget();
 }
 
 /* --- reading -------------------------------------------------------------- */
@@ -533,7 +499,7 @@ size_t nook_context_len(nook_context *context)
         return 0;
     struct nook__map map;
     snapshot(context, &map);
-    nook__map_unref(map);
+    give_back(map);
     return map.len;
 }
 
@@ -548,7 +514,7 @@ int nook_context_find(nook_context *context, const nook_var *var, void **value)
         nook__value_retain(var, found);
         *value = found;
     }
-    nook__map_unref(map);
+    give_back(map);
     return found != NOOK__UNSET ? 0 : NOOK_EUNSET;
 }
 
@@ -559,7 +525,7 @@ int nook_context_contains(nook_context *context, const nook_var *var)
     struct nook__map map;
     snapshot(context, &map);
     void *found = nook__map_get(map.root, map.height, nook__var_index(var));
-    nook__map_unref(map);
+    give_back(map);
     return found != NOOK__UNSET;
 }
 
@@ -597,8 +563,8 @@ int nook_context_equal(nook_context *a, nook_context *b)
     snapshot(a, &map_a);
     snapshot(b, &map_b);
     int equal = maps_equal(&map_a, &map_b);
-    nook__map_unref(map_a);
-    nook__map_unref(map_b);
+    give_back(map_a);
+    give_back(map_b);
     return equal;
 }
 
@@ -609,7 +575,7 @@ int nook_context_iter_open(nook_context_iter *iter, nook_context *context)
         return NOOK_EINVAL;
     if (context != NULL)
         snapshot(context, &map);
-    *iter = (nook_context_iter){map.root, map.height, 1, map.len};
+    *iter = (nook_context_iter){map.root, map.height, 1, map.len, map.weight};
     return context != NULL ? 0 : NOOK_EINVAL;
 }
 
@@ -617,7 +583,7 @@ int nook_context_iter_next(nook_context_iter *iter, nook_var **var, void **value
 {
     if (iter == NULL || var == NULL || value == NULL)
         return NOOK_EINVAL;
-    struct nook__map map = {iter->nook__root, iter->nook__height, iter->nook__left};
+    struct nook__map map = {iter->nook__root, iter->nook__height, 0, 0};
     uint32_t index = map.root != NULL ? nook__map_next(&map, iter->nook__next, value) : 0;
     if (index == 0)
         return NOOK_EEND;
@@ -631,9 +597,9 @@ void nook_context_iter_close(nook_context_iter *iter)
 {
     if (iter == NULL || iter->nook__root == NULL)
         return;
-    struct nook__map map = {iter->nook__root, iter->nook__height, 0};
-    *iter = (nook_context_iter){NULL, 0, 1, 0};
-    nook__map_unref(map);
+    struct nook__map map = {iter->nook__root, iter->nook__height, 0, iter->nook__weight};
+    *iter = (nook_context_iter){NULL, 0, 1, 0, 0};
+    give_back(map);
 }
 
 int nook_context_count(nook_context_counts *counts)

@@ -4,6 +4,7 @@
 
 #include "current.h"
 #include "map.h"
+#include "thread.h"
 
 struct nook_context {
     struct nook__map map;
@@ -20,7 +21,17 @@ struct nook_context {
 int nook__context_require(nook_context **out);
 
 /* The number by which a token knows the calling thread's current context. */
-uint64_t nook__context_id(nook_context *context);
+uint64_t nook__context_number(void); /* a new one, where the thread has none at hand */
+
+static inline uint64_t nook__context_id(nook_context *context)
+{
+    if (__builtin_expect(context->id == 0, 0)) {
+        struct nook__thread *thread = nook__thread_get();
+        int at_hand = thread != NULL && thread->next_id != thread->end_id;
+        context->id = at_hand ? thread->next_id++ : nook__context_number();
+    }
+    return context->id;
+}
 
 /*
  * Binds or, with NOOK__UNSET, unbinds, in the calling thread's current context.
@@ -29,6 +40,50 @@ uint64_t nook__context_id(nook_context *context);
  */
 int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t index,
                            void *value, void **old);
+
+/*
+ * Around the owner's check and write: see "Who may touch the map" in context.c.
+ * Nothing in between calls back.
+ */
+extern _Atomic uint32_t nook__fence_needed;
+void nook__write_yield(nook_context *context);
+
+static inline int nook__needs_fence(void)
+{
+    return atomic_load_explicit(&nook__fence_needed, memory_order_relaxed) != 0;
+}
+
+static inline void nook__write_begin(nook_context *context)
+{
+    for (;;) {
+        atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
+        if (__builtin_expect(nook__needs_fence(), 0))
+            atomic_thread_fence(memory_order_seq_cst);
+        else
+            atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(!atomic_load_explicit(&context->reading, memory_order_acquire), 1))
+            return;
+        nook__write_yield(context);
+    }
+}
+
+static inline void nook__write_end(nook_context *context)
+{
+    atomic_store_explicit(&context->writing, 0, memory_order_release);
+}
+
+/*
+ * What nook__context_exchange does, for a variable whose values nobody counts and a
+ * map that nobody shares: what was bound before, or NOOK__NOT_HERE.
+ */
+static inline void *nook__context_swap(nook_context *context, const nook_var *var,
+                                       uint32_t index, void *value)
+{
+    nook__write_begin(context);
+    void *old = nook__map_swap(&context->map, var, index, value);
+    nook__write_end(context);
+    return old;
+}
 
 /* Around a fork; the last in the child, where no other thread is inside a watcher. */
 void nook__watchers_lock(void);

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "map.h"
 #include "count.h"
+#include "thread.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct nook__node node;
 
-char nook__unset;
+char nook__unset, nook__not_here;
 
 #define TIMES_8(x) x, x, x, x, x, x, x, x
 #define TIMES_32(x) TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
 
-/* Two references each that nobody drops: never changed in place, never freed. */
+/* No map has no reference to its root: these are never changed in place, never freed. */
 node nook__empty[NOOK__HEIGHTS] = {
-    {2, 0, 0, 0, {TIMES_32(NOOK__UNSET)}},
-    {2, 0, 0, 0, {TIMES_32(&nook__empty[0])}},
-    {2, 0, 0, 0, {TIMES_32(&nook__empty[1])}},
-    {2, 0, 0, 0, {TIMES_32(&nook__empty[2])}},
+    {0, 0, 0, 0, {TIMES_32(NOOK__UNSET)}},
+    {0, 0, 0, 0, {TIMES_32(&nook__empty[0])}},
+    {0, 0, 0, 0, {TIMES_32(&nook__empty[1])}},
+    {0, 0, 0, 0, {TIMES_32(&nook__empty[2])}},
 };
 
 static int is_empty(const node *n)
@@ -65,36 +65,45 @@ static void node_free(node *n, uint32_t height, uint32_t base)
         else
             node_unref(n->slot[place], height - 1, index);
     }
-    free(n);
+    nook__block_give(NOOK__NODE_BLOCK, n);
     NOOK__COUNT(nodes, -1);
+}
+
+static void node_unref_by(node *n, uint32_t height, uint32_t base, uint32_t weight)
+{
+    if (is_empty(n))
+        return;
+    /* Who holds all of them needs no locked instruction: nobody else can count. */
+    if (nook__held(n, weight) ||
+        atomic_fetch_sub_explicit(&n->refs, weight, memory_order_acq_rel) == weight)
+        node_free(n, height, base);
 }
 
 static void node_unref(node *n, uint32_t height, uint32_t base)
 {
-    if (is_empty(n))
-        return;
-    /* The last holder needs no locked instruction: nobody else can count. */
-    if (atomic_load_explicit(&n->refs, memory_order_acquire) == 1 ||
-        atomic_fetch_sub_explicit(&n->refs, 1, memory_order_acq_rel) == 1)
-        node_free(n, height, base);
+    node_unref_by(n, height, base, 1);
 }
 
-void nook__map_ref(const struct nook__map *map)
+void nook__map_buy(struct nook__map *map)
 {
-    node_ref(map->root);
+    if (!is_empty(map->root))
+        atomic_fetch_add_explicit(&map->root->refs, NOOK__WEIGHT, memory_order_relaxed);
+    map->weight += NOOK__WEIGHT;
+}
+
+struct nook__map nook__map_copy(const struct nook__map *map)
+{
+    struct nook__map copy = {map->root, map->height, map->len, 1};
+    node_ref(copy.root);
+    return copy;
 }
 
 void nook__map_unref(struct nook__map map)
 {
-    node_unref(map.root, map.height, 0);
+    node_unref_by(map.root, map.height, 0, map.weight);
 }
 
 /* --- changing in place ---------------------------------------------------- */
-
-static int unshared(node *n)
-{
-    return atomic_load_explicit(&n->refs, memory_order_acquire) == 1;
-}
 
 static void mark(uint32_t *mask, uint32_t place, int on)
 {
@@ -115,13 +124,15 @@ int nook__map_put(struct nook__map *map, const nook_var *var, uint32_t index, vo
         return 0;
     node *n = map->root;
     node *path[NOOK__HEIGHTS] = {n};
+    uint32_t weight = map->weight;
     for (uint32_t h = map->height; h != 0; h--) {
-        if (!unshared(n))
+        if (!nook__held(n, weight))
             return 0;
         n = n->slot[place_of(index, h)];
         path[map->height - h + 1] = n;
+        weight = 1;
     }
-    if (!unshared(n))
+    if (!nook__held(n, weight))
         return 0;
     uint32_t place = index % NOOK__WIDTH;
     *old = n->slot[place];
@@ -140,7 +151,7 @@ int nook__map_put(struct nook__map *map, const nook_var *var, uint32_t index, vo
 
 static node *node_alloc(void)
 {
-    node *n = malloc(sizeof *n);
+    node *n = nook__block_take(NOOK__NODE_BLOCK);
     if (n != NULL)
         NOOK__COUNT(nodes, 1);
     return n;
@@ -227,11 +238,10 @@ static node *raise_root(node *root, uint32_t height)
     return higher;
 }
 
-/* *out is the same map, high enough for the number, with a reference of its own. */
+/* Another holder of the same, high enough for the number. */
 static int map_raised(const struct nook__map *map, uint32_t index, struct nook__map *out)
 {
-    *out = *map;
-    nook__map_ref(out);
+    *out = nook__map_copy(map);
     while ((index >> (NOOK__BITS * out->height)) >= NOOK__WIDTH) {
         node *higher = raise_root(out->root, out->height);
         nook__map_unref(*out);
@@ -243,19 +253,32 @@ static int map_raised(const struct nook__map *map, uint32_t index, struct nook__
     return 0;
 }
 
+static int map_with(const struct nook__map *map, const nook_var *var, uint32_t index,
+                    void *value, struct nook__map *out)
+{
+    int was = nook__map_get(map->root, map->height, index) != NOOK__UNSET;
+    node *root = node_with(map->root, map->height, var, index, value);
+    if (root == NULL)
+        return NOOK_ENOMEM;
+    if (!is_empty(root))
+        atomic_store_explicit(&root->refs, NOOK__WEIGHT, memory_order_relaxed);
+    uint32_t len = map->len + (uint32_t)(value != NOOK__UNSET) - (uint32_t)was;
+    *out = (struct nook__map){root, map->height, len, NOOK__WEIGHT};
+    return 0;
+}
+
 int nook__map_with(const struct nook__map *map, const nook_var *var, uint32_t index,
                    void *value, struct nook__map *out)
 {
     struct nook__map high;
+    if ((index >> (NOOK__BITS * map->height)) < NOOK__WIDTH)
+        return map_with(map, var, index, value, out);
     int rc = map_raised(map, index, &high);
     if (rc < 0)
         return rc;
-    int was = nook__map_get(high.root, high.height, index) != NOOK__UNSET;
-    *out = high;
-    out->root = node_with(high.root, high.height, var, index, value);
-    out->len += (uint32_t)(value != NOOK__UNSET) - (uint32_t)was;
+    rc = map_with(&high, var, index, value, out);
     nook__map_unref(high);
-    return out->root != NULL ? 0 : NOOK_ENOMEM;
+    return rc;
 }
 
 /* --- reading -------------------------------------------------------------- */

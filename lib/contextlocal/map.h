@@ -4,11 +4,17 @@
  * whose leaves hold the values at their numbers. Numbers are dense, so a lookup
  * is one load a level, and needs no hash and no comparison.
  *
- * A node with one reference may be changed in place by whoever holds it; a node
- * with more never changes. Every present slot of a leaf owns one reference to
- * its variable (if created) and one to its value; every present slot of an inner
+ * Whoever holds all references of a node may change it in place; a node that
+ * others hold too never changes. Every present slot of a leaf owns one reference
+ * to its variable (if created) and one to its value; every present slot of an inner
  * node owns one to its child. Absent slots point to static emptiness, so that a
  * lookup needs no check on its way.
+ *
+ * A map owns not one reference to its root but `weight` of them, a million when the
+ * root is made. So a map makes a copy of itself by giving away some, and takes them
+ * back when the copy goes: no atomic operation, for only whoever may write a map
+ * touches its weight. A map that has one left buys more, with one atomic addition;
+ * one that goes where no other map of the same root is at hand subtracts its own.
  */
 #ifndef NOOK__MAP_H
 #define NOOK__MAP_H
@@ -22,7 +28,7 @@
 #define NOOK__HEIGHTS 4u /* 32 to the power of 4 is NOOK__VAR_LIMIT */
 
 struct nook__node {
-    _Atomic uint32_t refs;
+    _Atomic uint64_t refs;
     uint32_t present; /* one bit a slot */
     uint32_t counted; /* present slots whose copy must be counted; inner nodes: all */
     uint32_t special; /* slots that inheriting may not just copy; may say too much */
@@ -33,16 +39,23 @@ struct nook__map {
     struct nook__node *root;
     uint32_t height; /* 0: the root is a leaf */
     uint32_t len;
+    uint32_t weight; /* references to the root that are this map's */
 };
+
+#define NOOK__WEIGHT (1u << 20)       /* what a new root has, and what is bought at a time */
+#define NOOK__WEIGHT_LIMIT (1u << 30) /* a map with more takes none back */
 
 extern char nook__unset; /* its address stands in slots that bind nothing */
 #define NOOK__UNSET ((void *)&nook__unset)
+
+extern char nook__not_here; /* its address answers that a map is shared */
+#define NOOK__NOT_HERE ((void *)&nook__not_here)
 
 extern struct nook__node nook__empty[NOOK__HEIGHTS];
 
 static inline struct nook__map nook__map_empty(void)
 {
-    struct nook__map map = {&nook__empty[0], 0, 0};
+    struct nook__map map = {&nook__empty[0], 0, 0, NOOK__WEIGHT};
     return map;
 }
 
@@ -57,11 +70,73 @@ static inline void *nook__map_get(const struct nook__node *node, uint32_t height
     return node->slot[index % NOOK__WIDTH];
 }
 
-/* One holder more. No callback runs: what the nodes hold is counted once a node. */
-void nook__map_ref(const struct nook__map *map);
+static inline int nook__held(struct nook__node *node, uint32_t weight)
+{
+    return atomic_load_explicit(&node->refs, memory_order_acquire) == weight;
+}
+
+/* The leaf of the number, if nobody shares a node on the way, and there is one. */
+static inline struct nook__node *nook__map_own_leaf(struct nook__map *map, uint32_t index)
+{
+    struct nook__node *node = map->root;
+    uint32_t weight = map->weight;
+    if ((index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH)
+        return NULL;
+    for (uint32_t h = map->height; h != 0 && nook__held(node, weight); h--) {
+        node = node->slot[(index >> (NOOK__BITS * h)) % NOOK__WIDTH];
+        weight = 1;
+    }
+    return nook__held(node, weight) ? node : NULL;
+}
+
+/*
+ * Puts the value of a variable without operations in place: what was bound before, or
+ * NOOK__NOT_HERE, and nothing has changed. References move as in nook__map_put.
+ */
+static inline void *nook__map_swap(struct nook__map *map, const nook_var *var, uint32_t index,
+                                   void *value)
+{
+    struct nook__node *leaf = nook__map_own_leaf(map, index);
+    if (leaf == NULL)
+        return NOOK__NOT_HERE;
+    void *old = leaf->slot[index % NOOK__WIDTH];
+    leaf->slot[index % NOOK__WIDTH] = value;
+    if ((value == NOOK__UNSET) != (old == NOOK__UNSET)) {
+        leaf->present ^= 1u << index % NOOK__WIDTH;
+        leaf->counted ^= (uint32_t)(var->created != 0) << index % NOOK__WIDTH;
+        map->len += value != NOOK__UNSET ? 1u : -1u;
+    }
+    return old;
+}
+
+/* More references for a map that has one left. */
+void nook__map_buy(struct nook__map *map);
+
+/* A copy, for whoever may write the map. No callback runs. */
+static inline struct nook__map nook__map_share(struct nook__map *map)
+{
+    if (__builtin_expect(map->weight < 2, 0))
+        nook__map_buy(map);
+    struct nook__map copy = *map;
+    copy.weight = (map->weight >> 8) + 1;
+    map->weight -= copy.weight;
+    return copy;
+}
+
+/* A copy, for others, who see to it that the map does not change meanwhile. */
+struct nook__map nook__map_copy(const struct nook__map *map);
 
 /* One holder less. Callbacks may run, with the map gone already. */
 void nook__map_unref(struct nook__map map);
+
+/* The same, where the caller may write another map (or NULL), maybe of the same root. */
+static inline void nook__map_give_back(struct nook__map map, struct nook__map *to)
+{
+    if (to != NULL && to->root == map.root && to->weight < NOOK__WEIGHT_LIMIT)
+        to->weight += map.weight;
+    else
+        nook__map_unref(map);
+}
 
 /*
  * Puts the value in place, if nobody shares a node on the way and there is one:

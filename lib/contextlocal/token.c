@@ -42,10 +42,9 @@ void *nook_var_get_or(const nook_var *var, void *fallback)
     return found != NOOK__UNSET ? found : fallback;
 }
 
-/* The token takes over the old value; the variable's reference is one that the
- * old binding leaves behind, or a new one where there was no binding. */
-static void token_fill(nook_token *token, nook_var *var, uint64_t context, void *old,
-                       const char *site)
+/* The references of variable and old value move in. */
+static inline void token_fill(nook_token *token, nook_var *var, uint64_t context, void *old,
+                              const char *site)
 {
     token->nook__site = site;
     token->nook__var = var;
@@ -53,12 +52,12 @@ static void token_fill(nook_token *token, nook_var *var, uint64_t context, void 
     token->nook__has_old = old != NOOK__UNSET;
     token->nook__old = old != NOOK__UNSET ? old : NULL;
     token->nook__state = LIVE;
-    if (!token->nook__has_old)
-        nook_var_ref(var);
     NOOK__COUNT(tokens, 1);
 }
 
-int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *site)
+/* Any variable, anywhere. */
+static __attribute__((noinline)) int set_counting(nook_var *var, void *value, nook_token *token,
+                                                  const char *site)
 {
     nook_context *context;
     uint32_t index;
@@ -80,7 +79,7 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
     if (rc < 0)
         nook__binding_release(index, value);
     else if (token != NULL)
-        token_fill(token, var, id, old, site);
+        token_fill(token, old != NOOK__UNSET ? var : nook_var_ref(var), id, old, site);
     else if (old != NOOK__UNSET)
         nook__binding_release(index, old);
     nook_context_unref(held);
@@ -89,12 +88,33 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
     return rc;
 }
 
+/*
+ * A variable without operations, whose binding the context alone holds, is set in one
+ * straight line. A created one counts its bindings and tokens: the old binding's
+ * reference serves the new one, or the token.
+ */
+int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *site)
+{
+    nook_context *context = nook__current_get();
+    if (__builtin_expect(var == NULL || context == NULL || var->ops != NULL, 0))
+        return set_counting(var, value, token, site);
+    uint32_t index = nook__var_index(var);
+    void *old = index != 0 ? nook__context_swap(context, var, index, value) : NOOK__NOT_HERE;
+    if (__builtin_expect(old == NOOK__NOT_HERE, 0))
+        return set_counting(var, value, token, site);
+    if (var->created)
+        nook__var_ref_by(var, (old == NOOK__UNSET) + (token != NULL));
+    if (token != NULL)
+        token_fill(token, var, nook__context_id(context), old, site);
+    return 0;
+}
+
 int(nook_var_set)(nook_var *var, void *value, nook_token *token)
 {
     return nook_var_set_at(var, value, token, NULL);
 }
 
-static int token_check(const nook_var *var, const nook_token *token)
+static inline int token_check(const nook_var *var, const nook_token *token)
 {
     if (var == NULL || token == NULL)
         return NOOK_EINVAL;
@@ -110,18 +130,16 @@ static int token_check(const nook_var *var, const nook_token *token)
     return 0;
 }
 
-int nook_var_reset(nook_var *var, nook_token *token)
+/* Any variable, anywhere. */
+static __attribute__((noinline)) int reset_counting(nook_var *var, nook_token *token)
 {
-    int rc = token_check(var, token);
-    if (rc < 0)
-        return rc;
     uint32_t index = nook__var_index(var);
     int had_old = token->nook__has_old != 0;
     void *restored = had_old ? token->nook__old : NOOK__UNSET;
     void *replaced;
     /* Used before the map changes: a callback that resets again must fail [T7]. */
     token->nook__state = USED;
-    rc = nook__context_exchange(nook__current_get(), var, index, restored, &replaced);
+    int rc = nook__context_exchange(nook__current_get(), var, index, restored, &replaced);
     if (rc < 0) {
         token->nook__state = LIVE;
         return rc;
@@ -132,6 +150,26 @@ int nook_var_reset(nook_var *var, nook_token *token)
         nook__binding_release(index, replaced);
     if (!had_old)
         nook_var_unref(var);
+    return 0;
+}
+
+/* As in nook_var_set_at, the other way round. */
+int nook_var_reset(nook_var *var, nook_token *token)
+{
+    int rc = token_check(var, token);
+    if (__builtin_expect(rc < 0, 0))
+        return rc;
+    if (__builtin_expect(var->ops != NULL, 0))
+        return reset_counting(var, token);
+    int had_old = token->nook__has_old != 0;
+    void *replaced = nook__context_swap(nook__current_get(), var, nook__var_index(var),
+                                        had_old ? token->nook__old : NOOK__UNSET);
+    if (__builtin_expect(replaced == NOOK__NOT_HERE, 0))
+        return reset_counting(var, token);
+    token->nook__state = USED;
+    NOOK__COUNT(tokens, -1);
+    if (var->created)
+        nook__var_unref_by(var, (replaced != NOOK__UNSET) + !had_old);
     return 0;
 }
 

@@ -135,11 +135,9 @@ nook_var *nook_var_ref(nook_var *var)
     return var;
 }
 
-void nook_var_unref(nook_var *var)
+void nook__var_unref_by(nook_var *var, int n)
 {
-    if (var == NULL || !var->created)
-        return;
-    if (__atomic_sub_fetch(&var->nook__refs, 1, __ATOMIC_ACQ_REL) != 0)
+    if (n == 0 || __atomic_sub_fetch(&var->nook__refs, (uint32_t)n, __ATOMIC_ACQ_REL) != 0)
         return;
     if (var->has_default)
         nook_value_release(var, var->default_value);
@@ -148,6 +146,12 @@ void nook_var_unref(nook_var *var)
     give_number_back(var->nook__index);
     free(var);
     NOOK__COUNT(vars, -1);
+}
+
+void nook_var_unref(nook_var *var)
+{
+    if (var != NULL && var->created)
+        nook__var_unref_by(var, 1);
 }
 
 const char *nook_var_name(const nook_var *var)

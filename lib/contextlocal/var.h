@@ -25,6 +25,14 @@ static inline uint32_t nook__var_index(const nook_var *var)
     return __atomic_load_n(&var->nook__index, __ATOMIC_ACQUIRE);
 }
 
+/* Some references of a created variable at once. */
+static inline void nook__var_ref_by(nook_var *var, int n)
+{
+    if (n != 0)
+        __atomic_add_fetch(&var->nook__refs, (uint32_t)n, __ATOMIC_RELAXED);
+}
+void nook__var_unref_by(nook_var *var, int n);
+
 static inline int nook__var_retains(const nook_var *var)
 {
     return var->ops != NULL && var->ops->retain != NULL;

@@ -224,8 +224,10 @@ static void end_here(struct nook__worker *worker, nook_task *task)
     worker->own = nook_state_swap(next != NULL ? next->chain : NULL);
     worker->parking = NULL;
     nook__turn(worker, next != NULL ? next : task);
-    if (next != NULL)
-        switch_to(worker, task, next, 1);
+    if (next == NULL)
+        return;
+    NOOK__PROBE2(task_switch, task->id, next->id);
+    switch_to(worker, task, next, 1);
 }
 
 NOOK__UNINSTRUMENTED static void entry(void *arg)

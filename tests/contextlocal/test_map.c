@@ -174,8 +174,7 @@ static void M11_what_is_unshared_is_changed_in_place_and_nothing_else(void **sta
     for (int i = 0; i < 64; i++)
         change(&map, vars[i], &values[0]);
     assert_int_equal(put(&map, vars[3], &values[1]), 1);
-    copy = map;
-    nook__map_ref(&copy);
+    copy = nook__map_copy(&map);
     assert_int_equal(put(&map, vars[3], &values[2]), 0);
     change(&map, vars[3], &values[2]); /* its path is its own now, the rest is not */
     assert_int_equal(put(&map, vars[4], &values[3]), 1);
@@ -186,6 +185,40 @@ static void M11_what_is_unshared_is_changed_in_place_and_nothing_else(void **sta
     assert_int_equal(put(&map, vars[40], &values[3]), 1);
     nook__map_unref(map);
     drop_vars(vars, 64);
+}
+
+/* What a map gave away comes back to it, or is subtracted: it is alone again. */
+static void M11_a_map_gives_and_takes_back_weight(void **state)
+{
+    nook_var **vars = make_vars(2, 7);
+    struct nook__map map = nook__map_empty(), first, second, copies[100];
+    (void)state;
+    change(&map, vars[0], &values[0]);
+    uint32_t whole = map.weight;
+    first = nook__map_share(&map);
+    assert_int_equal(map.weight + first.weight, whole);
+    assert_int_equal(put(&map, vars[0], &values[1]), 0);
+    assert_int_equal(put(&first, vars[0], &values[1]), 0);
+    nook__map_give_back(first, &map);
+    assert_int_equal(map.weight, whole);
+    assert_int_equal(put(&map, vars[0], &values[1]), 1);
+    first = nook__map_copy(&map); /* has but one, and buys when it is copied */
+    assert_int_equal(first.weight, 1);
+    for (int i = 0; i < 100; i++)
+        copies[i] = nook__map_share(&first);
+    assert_true(first.weight > 1);
+    second = with(map, vars[1], &values[2]); /* another root, which takes nothing */
+    uint32_t seconds = second.weight;
+    for (int i = 0; i < 100; i++)
+        nook__map_give_back(copies[i], i % 3 == 0 ? &map : i % 3 == 1 ? &second : NULL);
+    assert_int_equal(second.weight, seconds);
+    assert_int_equal(put(&map, vars[0], &values[3]), 0);
+    nook__map_give_back(first, NULL);
+    assert_int_equal(put(&map, vars[0], &values[3]), 1);
+    nook__map_unref(map);
+    assert_ptr_equal(get(&second, vars[0]), &values[1]);
+    nook__map_unref(second);
+    drop_vars(vars, 2);
 }
 
 static void M11_a_change_copies_its_path_alone(void **state)
@@ -220,10 +253,8 @@ static void M11_a_snapshot_half_way_stays_exact(void **state)
     (void)state;
     for (int i = 0; i < N; i++) {
         change(&map, vars[i], &values[i % VALUES]);
-        if (i + 1 == N / 2) {
-            half = map;
-            nook__map_ref(&half);
-        }
+        if (i + 1 == N / 2)
+            half = nook__map_copy(&map);
     }
     for (int i = 0; i < N; i++)
         change(&map, vars[(i * 3001) % N], NOOK__UNSET); /* 3001 has no factor of N */
@@ -306,13 +337,14 @@ static void note(struct model *m, size_t i, void *value)
     m->bound[i] = value;
 }
 
-static void assign(const struct game *game, struct model *to, const struct model *from)
+static void assign(const struct game *game, struct model *to, struct model *from)
 {
     if (to == from)
         return;
-    nook__map_ref(&from->map);
-    nook__map_unref(to->map);
-    to->map = from->map;
+    struct nook__map copy =
+        random_below(2) == 0 ? nook__map_copy(&from->map) : nook__map_share(&from->map);
+    nook__map_give_back(to->map, random_below(2) == 0 ? &from->map : NULL);
+    to->map = copy;
     to->len = from->len;
     memcpy(to->bound, from->bound, game->n * sizeof *to->bound);
 }
@@ -436,6 +468,7 @@ int main(int argc, char **argv)
         context_test(M3_a_map_without_its_last_binding_is_the_empty_one),
         context_test(M13_a_few_variables_are_one_flat_node),
         context_test(M11_what_is_unshared_is_changed_in_place_and_nothing_else),
+        context_test(M11_a_map_gives_and_takes_back_weight),
         context_test(M11_a_change_copies_its_path_alone),
         context_test(M11_a_snapshot_half_way_stays_exact),
         context_test(M1_M4_random_maps_of_height_0),

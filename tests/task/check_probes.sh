@@ -63,10 +63,9 @@ task_switch: 0 to 1
 var_set: request_id = 7
 context_copy: 1
 task_spawn: 2 child by 1
-task_park: 1 for its turn
-task_switch: 1 to 0
 task_start: 2 child
-task_switch: 0 to 2
+task_park: 1 for its turn
+task_switch: 1 to 2
 task_park: 2 for its turn
 task_switch: 2 to 1
 task_park: 1 for the end of a task
@@ -79,12 +78,11 @@ task_switch: 2 to 0
 task_wake: 2 0
 task_switch: 0 to 2
 context_exit: 1
-task_switch: 2 to 0
 task_end: 2 42
 task_wake: 1 0
-task_switch: 0 to 1
-task_switch: 1 to 0
+task_switch: 2 to 1
 task_end: 1 42
+task_switch: 1 to 0
 END
 echo "FAILED: what gdb saw, above, is not what the program does"
 grep -v -x -f "$work/seen" "$work/said" | tail -20

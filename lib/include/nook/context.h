@@ -364,6 +364,7 @@ typedef struct nook_context_iter {
     uint32_t nook__height;
     uint32_t nook__next;
     uint32_t nook__left;
+    uint32_t nook__weight;
 } nook_context_iter;
 
 /* NOOK_EINVAL: an argument is NULL (the iterator is then empty). Any context. */

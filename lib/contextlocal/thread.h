@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A thread's record: what a thread has at hand so that the frequent paths need
+ * neither malloc nor a locked instruction. Made at the first need, given back when
+ * the thread ends or detaches. A thread without one, for want of memory or because
+ * it is exiting, does the same more slowly.
+ *
+ * Invariant: only its thread touches a record, and a callback may move the caller to
+ * another thread; so a record is asked for anew after anything that may call back.
+ */
+#ifndef NOOK__THREAD_H
+#define NOOK__THREAD_H
+
+#include "current.h"
+
+#include <stdlib.h>
+
+/* What is made and dropped often, by kind. */
+enum nook__block_kind { NOOK__CONTEXT_BLOCK, NOOK__NODE_BLOCK, NOOK__KINDS };
+
+struct nook__block {
+    struct nook__block *next;
+};
+
+struct nook__thread {
+    struct nook__block *kept[NOOK__KINDS]; /* free ones, last in first out */
+    uint32_t room[NOOK__KINDS];            /* how many more may be kept */
+    uint64_t next_id, end_id;              /* numbers of contexts that this thread may give */
+};
+
+/* Once in a process, before anything else: 0 or NOOK_ENOMEM. In context.c. */
+int nook__set_up(void);
+
+/* The part of it that threads need. */
+int nook__threads_set_up(void);
+
+/* A thread that begins a chain must drop it when it exits. NOOK_ENOMEM, NOOK_EBUSY. */
+int nook__thread_watch(void);
+
+/* It will have nothing to drop, unless its exit has begun; and the record goes. */
+void nook__thread_unwatch(void);
+void nook__thread_forget(void);
+
+/* The slow half of taking. */
+void *nook__block_make(enum nook__block_kind kind);
+
+/* AddressSanitizer is to see each use of what was given back. */
+#if defined(__SANITIZE_ADDRESS__)
+#define NOOK__KEEPS_BLOCKS 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NOOK__KEEPS_BLOCKS 0
+#endif
+#endif
+#ifndef NOOK__KEEPS_BLOCKS
+#define NOOK__KEEPS_BLOCKS 1
+#endif
+
+/* Memory for one of the kind; NULL: none. */
+static inline void *nook__block_take(enum nook__block_kind kind)
+{
+    struct nook__thread *thread = nook__thread_get();
+    if (__builtin_expect(thread == NULL || thread->kept[kind] == NULL, 0))
+        return nook__block_make(kind);
+    struct nook__block *block = thread->kept[kind];
+    thread->kept[kind] = block->next;
+    thread->room[kind]++;
+    return block;
+}
+
+static inline void nook__block_give(enum nook__block_kind kind, void *memory)
+{
+    struct nook__thread *thread = nook__thread_get();
+    struct nook__block *block = memory;
+    if (__builtin_expect(thread == NULL || thread->room[kind] == 0, 0)) {
+        free(block);
+        return;
+    }
+    block->next = thread->kept[kind];
+    thread->kept[kind] = block;
+    thread->room[kind]--;
+}
+
+#endif
