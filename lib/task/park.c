@@ -190,12 +190,12 @@ static void leave_context(nook_task *task)
 
 static void run_ends(nook_task *task)
 {
-    struct nook__at_end *end;
-    while ((end = task->ends) != NULL) {
-        task->ends = end->next;
+    struct nook__at_end *first;
+    while ((first = task->ends) != NULL) {
+        task->ends = first->next;
         leave_context(task);
-        end->fn(end->user);
-        free(end);
+        first->fn(first->user);
+        free(first);
     }
     leave_context(task);
 }

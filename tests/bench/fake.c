@@ -44,8 +44,9 @@ static void cannot(long n)
 /* A fresh process each time: or else it would be 1, 2, 3. */
 static double fresh(long n)
 {
-    static double times;
-    return ++times * (double)n;
+    static double times = 0;
+    times = times + 1;
+    return times * (double)n;
 }
 
 static double child_cannot(long n)

@@ -15,6 +15,7 @@ static long resident_bytes(void)
 {
     long total = 0, pages = 0;
     FILE *statm = fopen("/proc/self/statm", "r");
+    /* NOLINTNEXTLINE(cert-err34-c): what the kernel writes there is a number */
     if (statm == NULL || fscanf(statm, "%ld %ld", &total, &pages) != 2)
         pages = -1;
     if (statm != NULL)

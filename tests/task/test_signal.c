@@ -467,7 +467,7 @@ static int change_it_behind(void *arg)
 {
     struct own *own = arg;
     const sigset_t other = set_of(SIGCONT, 0);
-    sigset_t old;
+    sigset_t old = {{0}};
     int rc = nook_task_sigmask(SIG_BLOCK, &own->set, NULL);
     pthread_sigmask(SIG_BLOCK, &other, NULL);
     if (rc == 0)
@@ -562,7 +562,7 @@ static int ask_wrongly(void *arg)
 {
     struct signals *s = arg;
     const sigset_t winch = set_of(SIGWINCH, 0);
-    sigset_t old;
+    sigset_t old = {{0}};
     int rc = 0;
     s->rc[0] = nook_task_sigmask(99, &winch, NULL);
     s->rc[1] = nook_task_sigmask(99, NULL, NULL);
