@@ -41,6 +41,8 @@ number='(unsigned)$_probe_arg'
 text='(char *)$_probe_arg'
 {
     echo 'set debuginfod enabled off'
+    echo 'break main' # by then a shared library is there, with its probes
+    echo run
     at task_spawn '%u %s by %u' "${number}0" "${text}1" "${number}3"
     at task_start '%u %s' "${number}0" "${text}1"
     at task_switch '%u to %u' "${number}0" "${number}1"
@@ -51,7 +53,7 @@ text='(char *)$_probe_arg'
     at context_enter '%d' '$_probe_arg0 != $_probe_arg1'
     at context_exit '%d' '$_probe_arg0 != $_probe_arg1'
     at var_set '%s = %u' "${text}1" "${number}2"
-    echo run
+    echo continue
 } >"$work/commands"
 gdb -nx -batch -x "$work/commands" "$program" >"$work/said" 2>&1
 grep -q 'ptrace: Operation not permitted' "$work/said" && { echo "gdb may not trace"; exit 77; }
