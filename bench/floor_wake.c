@@ -16,7 +16,8 @@
 static _Alignas(128) atomic_uint turn;
 static void (*wait_for)(unsigned now);
 static void (*tell)(void);
-static size_t turns;
+static unsigned next; /* of the first thread's turns */
+static atomic_int over;
 
 static void watch(unsigned now)
 {
@@ -43,37 +44,36 @@ static void wake(void)
     (void)syscall(SYS_futex, &turn, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-static void play(unsigned mine)
+static void take(unsigned now)
 {
-    for (unsigned i = 0; i < turns; i++) {
-        unsigned now = 2 * i + mine;
-        if (atomic_load_explicit(&turn, memory_order_acquire) != now) {
-            wait_for(now - 1);
-        }
-        atomic_store(&turn, now + 1);
-        tell();
+    if (atomic_load_explicit(&turn, memory_order_acquire) != now) {
+        wait_for(now - 1);
     }
+    atomic_store(&turn, now + 1);
+    tell();
 }
 
 static void *second(void *arg)
 {
     BENCH_MUST(bench_pin(1) == 0);
-    play(1);
+    for (unsigned now = 1; !atomic_load_explicit(&over, memory_order_relaxed); now += 2) {
+        take(now);
+    }
     return arg;
 }
 
-/* A thread for each batch: it is long against the time to make one. */
 static void ping(long n, size_t count)
 {
-    pthread_t thread;
     (void)n;
-    turns = count;
-    atomic_store(&turn, 0);
-    BENCH_MUST(pthread_create(&thread, NULL, second, NULL) == 0);
-    play(0);
-    BENCH_MUST(pthread_join(thread, NULL) == 0);
+    for (size_t i = 0; i < count; i++, next += 2) {
+        take(next);
+    }
 }
 
+/*
+ * One thread for all batches, at home on its processor before the first of them. It looks
+ * whether all is over only after a turn, so it is given one more.
+ */
 static void measure_two(void (*waiting)(unsigned now), void (*telling)(void))
 {
     wait_for = waiting;
@@ -81,8 +81,13 @@ static void measure_two(void (*waiting)(unsigned now), void (*telling)(void))
     if (bench_pin(1) != 0) {
         bench_cannot("needs 2 processors, and has %u", bench_processors());
     }
+    pthread_t thread;
+    BENCH_MUST(pthread_create(&thread, NULL, second, NULL) == 0);
     BENCH_MUST(bench_pin(0) == 0);
     bench_measure();
+    atomic_store(&over, 1);
+    take(next);
+    BENCH_MUST(pthread_join(thread, NULL) == 0);
 }
 
 static void line(long n)

@@ -29,8 +29,6 @@ def arguments(words):
     parser.add_argument("--samples", type=int, default=3, help="of each process")
     parser.add_argument("--from", dest="source", metavar="JSON",
                         help="measure nothing, take the results of an earlier run")
-    parser.add_argument("--document", action="store_true",
-                        help="write docs/performance.md from the results")
     parser.add_argument("--programs", default=os.path.join(ROOT, "build/bench/bench"),
                         help=argparse.SUPPRESS)
     parser.add_argument("--peer-programs", default=os.path.join(ROOT, "build/bench/peers"),

@@ -52,6 +52,11 @@ class Judged:
         return BEATS
 
 
+def trusted(floor):
+    """A floor that is there, and whose figure nobody doubts: others are measured by it."""
+    return floor is not None and floor.summary.doubt is None
+
+
 class Targets:
     def __init__(self, path=None):
         path = path or os.path.join(os.path.dirname(__file__), "..", "targets.toml")
@@ -80,7 +85,7 @@ class Targets:
                      for one in target.get("must_beat", [])]
         aim = target.get("aim")
         if "aim_floors" in target:
-            aim = floor.summary.min * target["aim_floors"] if floor else None
+            aim = floor.summary.min * target["aim_floors"] if trusted(floor) else None
         has_target = "must_beat" in target or "aim" in target or "aim_floors" in target
         return Judged(result, floor, opponents, aim, has_target)
 
@@ -92,7 +97,8 @@ class Targets:
         for peer in run.peers(result.metric, result.n):
             if peer.label.startswith(one["peer"]):
                 return Opponent(peer.label, peer.summary.min)
-        scale = run.floor(one["of"], result.n) if "of" in one else floor
-        if scale is None:
+        # For one of what `of` counts: that is what was recorded beside it.
+        scale = run.find(one["of"], 1) if "of" in one else floor
+        if not trusted(scale):
             return Opponent(one["peer"], None)
         return Opponent(one["peer"], one["recorded"] / one["floor"] * scale.summary.min, True)

@@ -136,6 +136,24 @@ class Verdicts(unittest.TestCase):
         self.assertEqual(judged.verdict, T.BEATS)
         self.assertEqual(self.verdict(result("race", 1, "nook", 16.0), floor).verdict, T.MISSES)
 
+    def test_a_doubtful_floor_scales_nothing(self):
+        floor = result("floor-race", 1, "floor", 5.0, "floor", noise=0.5)
+        self.assertIsNotNone(floor.summary.doubt)
+        judged = self.verdict(result("race", 1, "nook", 1.0), floor)
+        self.assertEqual((judged.verdict, judged.opponents[0].figure), (T.OPEN, None))
+        crawl = result("crawl", 1, "floor", 7.0, "floor")
+        judged = self.verdict(result("walk", 1, "nook", 1.0), floor, crawl, metric="walk")
+        self.assertEqual((judged.verdict, judged.aim), (T.BEATS, None))
+
+    def test_another_floor_scales_as_for_one(self):
+        self.targets.all = [{"metric": ["race"], "must_beat": [
+            {"peer": "Hare", "recorded": 30, "floor": 10, "of": "floor-other"}]}]
+        run = a_run(result("race", 1000, "nook", 20.0),
+                    result("floor-other", 1, "floor", 5.0, "floor"),
+                    result("floor-other", 1000, "floor", 80.0, "floor"))
+        judged = self.targets.judge(run, run.find("race", 1000, "nook"))
+        self.assertEqual((judged.verdict, judged.opponents[0].figure), (T.MISSES, 15.0))
+
     def test_without_either_the_verdict_is_open(self):
         self.assertEqual(self.verdict(result("race", 1, "nook", 1.0)).verdict, T.OPEN)
 
