@@ -37,6 +37,15 @@ at()
     printf '\ncontinue\nend\n'
 }
 
+# A yield waits for nothing that has a name. A string among the arguments of printf would
+# be put into the program, which gdb cannot do on every processor.
+at_park()
+{
+    printf 'break -probe-stap nook:task_park\ncommands\nsilent\nif $_probe_arg1 == 0\n'
+    printf 'printf "task_park: %%u for its turn\\n", %s\nelse\n' "${number}0"
+    printf 'printf "task_park: %%u for %%s\\n", %s, %s\nend\ncontinue\nend\n' "${number}0" "${text}1"
+}
+
 number='(unsigned)$_probe_arg'
 text='(char *)$_probe_arg'
 {
@@ -46,7 +55,7 @@ text='(char *)$_probe_arg'
     at task_spawn '%u %s by %u' "${number}0" "${text}1" "${number}3"
     at task_start '%u %s' "${number}0" "${text}1"
     at task_switch '%u to %u' "${number}0" "${number}1"
-    at task_park '%u for %s' "${number}0" '$_probe_arg1 ? (char *)$_probe_arg1 : "its turn"'
+    at_park
     at task_wake '%u %d' "${number}0" '(int)$_probe_arg1'
     at task_end '%u %d' "${number}0" '(int)$_probe_arg1'
     at context_copy '%d' '$_probe_arg0 != $_probe_arg1'
