@@ -412,14 +412,24 @@ static int unwanted(nook_task *task)
     return unwanted;
 }
 
+/* It never runs. */
+static void give_up(struct nook__worker *worker, nook_task *task, int result)
+{
+    task->result = result;
+    nook__take_over(task); /* from who spawned it */
+    if (task->discard != NULL)
+        nook__call_in(task->context, task->discard, task->arg);
+    if (nook__lost() == NULL)
+        finish(worker, task);
+}
+
 static void run_task(struct nook__worker *worker, nook_task *task)
 {
     struct nook__wait *wait;
     if (!task->started) {
         int rc = unwanted(task) ? NOOK_ECANCELED : start(worker, task);
         if (rc != 0) {
-            task->result = rc;
-            finish(worker, task);
+            give_up(worker, task, rc);
             return;
         }
     }

@@ -235,8 +235,9 @@ struct nook_task {
     struct nook__run *run;
     nook_task_fn fn;
     void *arg;
-    nook_context *context; /* under the context lock of task.c */
-    nook_context *chain;   /* while it does not run */
+    void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
+    nook_context *context;      /* under the context lock of task.c */
+    nook_context *chain;        /* while it does not run */
     struct nook__stacks *stacks;
     uint64_t id;
     char name[32];
@@ -308,6 +309,8 @@ int nook__handle_make(nook_handle **out, struct nook__run *run, nook_callback_fn
 void nook__handle_unmake(nook_handle *handle);
 /* Under the lock: one that was made elsewhere is to run. `given`: its context is no copy. */
 void nook__handle_deliver(struct nook__run *run, nook_handle *handle, int given);
+/* fn(arg) in the context itself, which is left as it was. In no task; no lock held. */
+void nook__call_in(nook_context *context, void (*fn)(void *arg), void *arg);
 /* Runs a callback that was ready. Takes over the queue's reference. No lock held. */
 void nook__handle_run(nook_handle *handle);
 /* Makes it ready, unless it is over. Under the lock. */

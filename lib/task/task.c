@@ -152,6 +152,7 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
     task->run = run;
     task->fn = fn;
     task->arg = arg;
+    task->discard = options->discard;
     task->site = options->site != NULL ? options->site : site;
     task->parent = parent != NULL ? parent->id : 0;
     task->born = nook__coarse_clock(run);

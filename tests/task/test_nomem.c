@@ -104,6 +104,53 @@ static void ends_without_memory(void **state)
     each_way(leaving);
 }
 
+/* What a spawn has taken is used, or discarded. */
+struct owned {
+    atomic_int taken, used, discarded;
+};
+
+static int use(void *arg)
+{
+    atomic_fetch_add(&((struct owned *)arg)->used, 1);
+    return 0;
+}
+
+static void discard(void *arg)
+{
+    atomic_fetch_add(&((struct owned *)arg)->discarded, 1);
+}
+
+static int give_away(void *arg)
+{
+    struct owned *owned = arg;
+    nook_loop *loop = NULL;
+    int rc = 0, virtual = way < REAL;
+    if (!virtual)
+        TRY(nook_loop_running(&loop));
+    for (int i = 0; rc == 0 && i < 4; i++) {
+        nook_task_options options = {.discard = discard, .stack_size = (size_t)65536 << i};
+        rc = i % 2 == 0 || virtual ? nook_task_spawn(NULL, use, owned, &options)
+                                   : nook_loop_spawn(loop, NULL, use, owned, &options);
+        owned->taken += rc == 0;
+    }
+    TRY(nook_yield());
+    nook_loop_unref(loop);
+    return rc;
+}
+
+static int giving_away(void)
+{
+    struct owned owned = {0};
+    int rc = both(give_away, &owned);
+    return owned.taken == owned.used + owned.discarded ? rc : -1;
+}
+
+static void what_a_task_was_given_is_discarded_without_memory(void **state)
+{
+    (void)state;
+    each_way(giving_away);
+}
+
 /* --- time, callbacks, descriptors ----------------------------------------- */
 
 static void note_call(void *arg)
@@ -412,6 +459,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         task_test(tasks_without_memory),
         task_test(ends_without_memory),
+        task_test(what_a_task_was_given_is_discarded_without_memory),
         task_test(waits_and_callbacks_without_memory),
         task_test(jobs_without_memory),
         task_test(groups_and_waits_without_memory),

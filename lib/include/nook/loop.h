@@ -40,7 +40,8 @@ NOOK_API void nook_loop_unref(nook_loop *loop);
  * asyncio.run_coroutine_threadsafe: nook_task_spawn from any thread. The context is a copy
  * of the calling thread's, taken now, or `context`, or empty; *out (may be NULL) is one
  * reference. It starts once the first worker has heard of it. Does not wait.
- * A task whose run ends before that does not run: its result is NOOK_ECANCELED.
+ * A task whose run ends before that does not run: its result is NOOK_ECANCELED, and
+ * its `discard` is called, as in every case of nook_task_spawn.
  * NOOK_ECLOSED: the run is over. NOOK_ECANCELED: it is ending. NOOK_EINVAL: loop or fn is
  * NULL, NOOK_START_SHARE, no such worker, a stack size out of range. NOOK_ENOMEM. Or what
  * a `duplicate` returned. No memory for stacks: the task does not run; its result is

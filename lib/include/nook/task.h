@@ -119,6 +119,7 @@ typedef struct nook_task_options {
     unsigned worker;       /* start on this worker, from 1; 0: any */
     int migrate;           /* 0: as the run says; 1: may migrate; -1: stays */
     const nook_site *site; /* where it was spawned, for reports; NULL: nook_task_spawn knows */
+    void (*discard)(void *arg); /* called instead of the function where that never runs */
 } nook_task_options;
 
 /*
@@ -133,6 +134,11 @@ typedef struct nook_task_options {
  * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending. Or what a
  * variable's `duplicate` returned. A task for which no stack is left when it is to
  * start does not run; its result is NOOK_ENOMEM.
+ * Where a task was spawned and then never runs, because of that, of a cancel before its
+ * start, or of the end of its run, discard(arg) is called for it, where there is one: once,
+ * on a worker, in the task's context but in no task, before anybody who joins it wakes.
+ * It may not park. So arg is the task's from a spawn that answered 0, and the caller's
+ * after an error. asyncio closes a coroutine that was never started.
  */
 NOOK_API int nook_task_spawn(nook_task **out, nook_task_fn fn, void *arg,
                              const nook_task_options *options);
