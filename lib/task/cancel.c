@@ -11,6 +11,8 @@
  */
 #include "run.h"
 
+#include <stdlib.h>
+
 /* 1: it is to be passed on. */
 static int deliver(nook_task *task)
 {
@@ -137,125 +139,151 @@ unsigned nook_task_cancelling(const nook_task *task)
 
 /* --- deadlines ------------------------------------------------------------ */
 
-enum { ENTERED = 1, EXPIRED };
-
-_Static_assert(sizeof(struct nook__timer) <= sizeof(((nook_deadline *)0)->nook__timer),
-               "a deadline has room for its timer");
-
-static struct nook__timer *timer_of(nook_deadline *deadline)
-{
-    return (struct nook__timer *)(void *)deadline->nook__timer;
-}
+/*
+ * A deadline that is entered. It is not in the caller's storage, which may end before the scope
+ * is exited: the timer must not fire there. `named` is compared, never followed.
+ */
+struct nook__deadline {
+    struct nook__timer timer;
+    nook_task *task;
+    const nook_deadline *named;
+    struct nook__deadline *outer;
+    const char *file;
+    unsigned line, requests; /* those that were there before */
+    atomic_int expired;      /* its owner asks without the lock */
+};
 
 static void expire(struct nook__run *run, struct nook__timer *timer)
 {
-    nook_deadline *deadline = NOOK__CONTAINER(timer, nook_deadline, nook__timer);
+    struct nook__deadline *scope = NOOK__CONTAINER(timer, struct nook__deadline, timer);
     (void)run;
-    __atomic_store_n(&deadline->nook__state, EXPIRED, __ATOMIC_RELAXED);
-    nook__cancel(deadline->nook__task);
+    atomic_store_explicit(&scope->expired, 1, memory_order_relaxed);
+    nook__cancel(scope->task);
 }
 
-static int is_inside(const nook_task *task, const nook_deadline *deadline)
+/* The calling task's; NULL: it is not inside. */
+static struct nook__deadline *find(const nook_deadline *deadline)
 {
-    for (const nook_deadline *scope = task->deadline; scope != NULL; scope = scope->nook__outer)
-        if (scope == deadline)
-            return 1;
-    return 0;
+    nook_task *task = nook_task_current();
+    struct nook__deadline *scope = task != NULL ? task->deadline : NULL;
+    while (scope != NULL && scope->named != deadline)
+        scope = scope->outer;
+    return scope;
 }
 
 /* Under the lock. One that never comes needs no timer, and hides no deadlock. */
-static int set_timer(const nook_task *task, nook_deadline *deadline, uint64_t ns)
+static int set_timer(struct nook__deadline *scope, uint64_t ns)
 {
     if (ns == NOOK_FOREVER) {
-        timer_of(deadline)->when = NOOK_FOREVER;
+        scope->timer.when = NOOK_FOREVER;
         return 0;
     }
-    return nook__timer_add(task->run, timer_of(deadline), ns);
+    return nook__timer_add(scope->task->run, &scope->timer, ns);
 }
 
-int nook_deadline_enter(nook_deadline *deadline, uint64_t ns)
+/* From here on another worker may find that it is time. */
+static int arm(struct nook__deadline *scope, uint64_t ns)
+{
+    nook__lock(scope->task->run);
+    int rc = set_timer(scope, ns);
+    scope->requests = scope->task->requests;
+    nook__unlock(scope->task->run);
+    return rc;
+}
+
+int nook_deadline_enter_at(nook_deadline *deadline, uint64_t ns, const char *file,
+                           unsigned line)
 {
     nook_task *task = nook_task_current();
     if (deadline == NULL)
         return NOOK_EINVAL;
-    if (task != NULL && is_inside(task, deadline))
+    if (find(deadline) != NULL)
         return NOOK_EBUSY;
-    deadline->nook__state = 0;
-    deadline->nook__task = NULL;
+    deadline->nook__expired = 0;
     if (task == NULL)
         return nook__no_task();
-    *timer_of(deadline) = (struct nook__timer){.fire = expire};
-    deadline->nook__task = task;
-    deadline->nook__outer = task->deadline;
-    nook__lock(task->run);
-    /* From here on another worker may find that it is time. */
-    int rc = set_timer(task, deadline, ns);
-    deadline->nook__cancelling = task->requests;
-    deadline->nook__state = rc == 0 ? ENTERED : 0;
-    nook__unlock(task->run);
+    struct nook__deadline *scope = malloc(sizeof(*scope));
+    if (scope == NULL)
+        return NOOK_ENOMEM;
+    *scope = (struct nook__deadline){.timer = {.fire = expire},
+                                     .task = task,
+                                     .named = deadline,
+                                     .outer = task->deadline,
+                                     .file = file,
+                                     .line = line};
+    int rc = arm(scope, ns);
     if (rc == 0)
-        task->deadline = deadline;
+        task->deadline = scope;
+    else
+        free(scope);
     return rc;
-}
-
-/* The owner asks without the lock, while another worker may be at it. */
-static unsigned state_of(const nook_deadline *deadline)
-{
-    return __atomic_load_n(&deadline->nook__state, __ATOMIC_RELAXED);
-}
-
-/* The calling task, if the scope is one of its own. */
-static nook_task *owner(const nook_deadline *deadline)
-{
-    nook_task *task = nook_task_current();
-    if (deadline == NULL || task == NULL || deadline->nook__task != task)
-        return NULL;
-    return state_of(deadline) != 0 ? task : NULL;
 }
 
 int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns)
 {
-    nook_task *task = owner(deadline);
+    struct nook__deadline *scope = find(deadline);
     int rc = NOOK_EINVAL;
-    if (task == NULL)
+    if (scope == NULL)
         return nook__lost() != NULL ? NOOK_EFORKED : NOOK_EINVAL;
-    nook__lock(task->run);
-    if (deadline->nook__state == ENTERED) {
-        nook__timer_remove(task->run, timer_of(deadline));
-        rc = set_timer(task, deadline, ns);
+    nook__lock(scope->task->run);
+    if (!scope->expired) {
+        nook__timer_remove(scope->task->run, &scope->timer);
+        rc = set_timer(scope, ns);
     }
-    nook__unlock(task->run);
+    nook__unlock(scope->task->run);
     return rc;
 }
 
 uint64_t nook_deadline_when(const nook_deadline *deadline)
 {
-    const nook_task *task = owner(deadline);
-    return task != NULL
-               ? ((const struct nook__timer *)(const void *)deadline->nook__timer)->when
-               : NOOK_FOREVER;
+    const struct nook__deadline *scope = find(deadline);
+    return scope != NULL ? scope->timer.when : NOOK_FOREVER;
 }
 
 int nook_deadline_expired(const nook_deadline *deadline)
 {
-    return deadline != NULL && state_of(deadline) == EXPIRED;
+    const struct nook__deadline *scope = find(deadline);
+    if (deadline == NULL)
+        return 0;
+    return scope != NULL ? atomic_load_explicit(&scope->expired, memory_order_relaxed)
+                         : deadline->nook__expired;
+}
+
+/* Until this has the lock, it could come to its time. What the scope came to. */
+static int close_innermost(nook_task *task)
+{
+    struct nook__deadline *scope = task->deadline;
+    int rc = 0;
+    task->deadline = scope->outer;
+    nook__lock(task->run);
+    nook__timer_remove(task->run, &scope->timer);
+    if (scope->expired)
+        rc = nook__uncancel(task) <= scope->requests ? NOOK_ETIMEDOUT : NOOK_ECANCELED;
+    nook__unlock(task->run);
+    free(scope);
+    return rc;
 }
 
 int nook_deadline_exit(nook_deadline *deadline)
 {
-    nook_task *task = owner(deadline);
-    int rc = 0;
+    nook_task *task = nook_task_current();
     if (nook__lost() != NULL)
         return NOOK_EFORKED;
-    if (task == NULL || task->deadline != deadline)
+    if (task == NULL || task->deadline == NULL || task->deadline->named != deadline)
         return NOOK_EINVAL;
-    task->deadline = deadline->nook__outer;
-    nook__lock(task->run);
-    nook__timer_remove(task->run, timer_of(deadline)); /* until now it could come to its time */
-    deadline->nook__task = NULL;
-    if (deadline->nook__state == EXPIRED)
-        rc = nook__uncancel(task) <= deadline->nook__cancelling ? NOOK_ETIMEDOUT
-                                                                : NOOK_ECANCELED;
-    nook__unlock(task->run);
+    int rc = close_innermost(task);
+    deadline->nook__expired = rc != 0;
     return rc;
+}
+
+int nook__deadlines_left(nook_task *task, const struct nook__deadline *outer)
+{
+    int left = 0;
+    if (nook__lost() != NULL) /* the lock may be held for ever */
+        return 0;
+    for (; task->deadline != outer; left = 1) {
+        nook__scope_left(task, task->deadline->file, task->deadline->line);
+        (void)close_innermost(task);
+    }
+    return left;
 }

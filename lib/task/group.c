@@ -33,12 +33,12 @@ static pthread_mutex_t left_lock = PTHREAD_MUTEX_INITIALIZER;
 static nook_scope_left last_left;
 static long n_left;
 
-static void record(const nook_task *task)
+void nook__scope_left(const nook_task *task, const char *file, unsigned line)
 {
     pthread_mutex_lock(&left_lock);
     n_left++;
-    last_left.file = task->scope.file;
-    last_left.line = task->scope.line;
+    last_left.file = file;
+    last_left.line = line;
     memcpy(last_left.task, task->name, sizeof(last_left.task));
     pthread_mutex_unlock(&left_lock);
 }
@@ -72,7 +72,7 @@ int nook__groups_left(nook_task *task, unsigned depth)
         if (member->group_depth > depth)
             let_go(member);
     }
-    record(task);
+    nook__scope_left(task, task->scope.file, task->scope.line);
     task->scope.depth = depth;
     return 1;
 }

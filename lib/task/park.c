@@ -369,8 +369,9 @@ static void end(struct nook__worker *worker, nook_task *task)
     nook_context_unref(context);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
+    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
     nook__lock(run);
-    if (nook__groups_left(task, 0))
+    if (nook__groups_left(task, 0) || left)
         task->result = NOOK_ESCOPE;
     NOOK__PROBE2(task_end, task->id, task->result);
     atomic_store_explicit(&task->done, 1, memory_order_release);

@@ -35,6 +35,7 @@
 
 struct nook__run;
 struct nook__worker;
+struct nook__deadline;
 
 /* --- lists ---------------------------------------------------------------- */
 
@@ -199,6 +200,11 @@ int nook__tasks_check(nook_task *const *tasks, size_t n);
 void nook__cancel(nook_task *task);
 unsigned nook__uncancel(nook_task *task);
 
+/* Ends the deadlines that the task has entered since `outer`; NULL: all. 1: there were some. */
+int nook__deadlines_left(nook_task *task, const struct nook__deadline *outer);
+/* A scope of the task was left open that was entered there. */
+void nook__scope_left(const nook_task *task, const char *file, unsigned line);
+
 /* nook_event_set, under the lock. */
 void nook__event_set(nook_event *event);
 
@@ -269,8 +275,8 @@ struct nook_task {
     int passed_on;
     nook_task *passed_by;
     struct nook__at_end *ends;
-    nook_deadline *deadline;
-    struct nook__place scope; /* its innermost group */
+    struct nook__deadline *deadline; /* the innermost that it has entered */
+    struct nook__place scope;        /* its innermost group */
     int saved_errno;
     unsigned turns;      /* of I/O, since it parked for that */
     const nook_site *at; /* where it says that it parks */

@@ -192,15 +192,19 @@ static int join(void *arg)
     return rc;
 }
 
-/* Under a deadline. *rc is what the call said; it may have given in to the deadline. */
+/* Under a deadline. *result is what the call said; it may have given in to the deadline. */
 static int call_until(nook_task_fn fn, void *arg, uint64_t ns, int *result)
 {
     nook_deadline deadline;
-    int rc = nook_deadline_enter(&deadline, ns);
+    int rc = nook_deadline_enter_at(&deadline, ns, NULL, 0);
     if (rc != 0)
         return rc;
+    nook_task *task = nook_task_current();
+    const struct nook__deadline *own = task->deadline;
     *result = fn(arg);
-    int ended = nook_deadline_exit(&deadline);
+    int left = nook__deadlines_left(task, own), ended = nook_deadline_exit(&deadline);
+    if (left)
+        return NOOK_ESCOPE;
     if (*result != NOOK_ECANCELED)
         return 0;
     return ended == NOOK_ETIMEDOUT ? NOOK_ETIMEDOUT : NOOK_ECANCELED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Deadlines: scopes of time in a task, nested, moved, passed, and left. */
-#include "support.h"
+#include "want.h"
 
 struct scope {
     int park, exit, expired, after, cancelling, enter, again;
@@ -351,6 +351,126 @@ static void a_deadline_tells_when_and_may_be_never(void **state)
     assert_true(nook_deadline_when(NULL) == NOOK_FOREVER);
 }
 
+/* --- left open -------------------------------------------------------------- */
+
+static int left_line;
+
+/* Both in storage that is gone before the task ends: a caller's frame, and freed memory. */
+static __attribute__((noinline)) int forget_two(uint64_t ns)
+{
+    nook_deadline deadline, *freed = malloc(sizeof *freed);
+    WANT(freed != NULL && nook_deadline_enter(freed, ns) == 0);
+    left_line = __LINE__ + 1;
+    WANT(nook_deadline_enter(&deadline, ns) == 0);
+    free(freed);
+    return 0;
+}
+
+static __attribute__((noinline)) int use_the_stack(void)
+{
+    volatile char frame[2048];
+    for (size_t i = 0; i < sizeof frame; i++)
+        frame[i] = (char)0xa5;
+    return frame[7] == (char)0xa5 ? 0 : __LINE__;
+}
+
+/* They end while the task is in them, with it, or would after it. */
+static int forgetful(void *arg)
+{
+    uint64_t ms = *(uint64_t *)arg;
+    WANT(forget_two(ms * MS) == 0);
+    WANT(use_the_stack() == 0);
+    if (ms == 1)
+        WANT(nook_sleep(5 * MS) == NOOK_ECANCELED);
+    else
+        (void)nook_yield();
+    return use_the_stack();
+}
+
+static int let_some_forget(void *arg)
+{
+    static const nook_task_options named = {.name = "forgetful"};
+    uint64_t ms[] = {1, 3, 3600 * 1000};
+    nook_scope_left last = {0};
+    nook_task_counts counts;
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        nook_task *task;
+        long before = nook_scopes_left(NULL);
+        WANT(nook_task_spawn(&task, forgetful, &ms[i], &named) == 0);
+        WANT(nook_task_join(task, NULL) == 0);
+        WANT(nook_task_count(&counts) == 0 && counts.timers == 0);
+        WANT(finish(task) == NOOK_ESCOPE);
+        WANT(nook_scopes_left(&last) == before + 2);
+        WANT(strcmp(last.task, "forgetful") == 0);
+        WANT(strstr(last.file, "test_deadline.c") != NULL && (int)last.line < left_line);
+        WANT(nook_sleep(5 * MS) == 0); /* nothing comes to its time any more */
+    }
+    return 0;
+}
+
+static void a_deadline_left_open_ends_with_its_task(void **state)
+{
+    (void)state;
+    every_way(let_some_forget);
+}
+
+static int forget_in_the_end(void *arg)
+{
+    (void)arg;
+    return forget_two(3600 * 1000 * MS);
+}
+
+static void main_may_leave_one_open_and_hears_of_it(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++)
+        assert_int_equal(run(way, forget_in_the_end, NULL), NOOK_ESCOPE);
+}
+
+static int forget_within(void *arg)
+{
+    return forget_two(*(uint64_t *)arg);
+}
+
+static int wait_for_the_forgetful(void *arg)
+{
+    uint64_t ns = 5 * MS;
+    int result = -1;
+    long before = nook_scopes_left(NULL);
+    (void)arg;
+    WANT(nook_wait_for(forget_within, &ns, 1000 * MS, &result) == NOOK_ESCOPE);
+    WANT(result == -1 && nook_scopes_left(NULL) == before + 2);
+    WANT(nook_sleep(20 * MS) == 0); /* neither theirs nor that of wait_for */
+    return 0;
+}
+
+static void a_wait_for_ends_the_deadlines_that_its_function_left(void **state)
+{
+    (void)state;
+    every_way(wait_for_the_forgetful);
+}
+
+/* What a frame holds before anybody writes to it. */
+static int ask_about_rubbish(void *arg)
+{
+    nook_deadline rubbish;
+    (void)arg;
+    memset(&rubbish, 0xa5, sizeof rubbish);
+    WANT(nook_deadline_exit(&rubbish) == NOOK_EINVAL);
+    WANT(nook_deadline_reschedule(&rubbish, 1) == NOOK_EINVAL);
+    WANT(nook_deadline_when(&rubbish) == NOOK_FOREVER);
+    WANT(nook_deadline_enter(&rubbish, 1000 * MS) == 0 && !nook_deadline_expired(&rubbish));
+    WANT(nook_deadline_exit(&rubbish) == 0 && !nook_deadline_expired(&rubbish));
+    return 0;
+}
+
+static void a_deadline_that_is_not_entered_is_not_looked_at(void **state)
+{
+    (void)state;
+    every_way(ask_about_rubbish);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +486,10 @@ int main(void)
         task_test(no_time_at_all_ends_the_next_park),
         task_test(a_scope_is_entered_once),
         task_test(a_deadline_tells_when_and_may_be_never),
+        task_test(a_deadline_left_open_ends_with_its_task),
+        task_test(main_may_leave_one_open_and_hears_of_it),
+        task_test(a_wait_for_ends_the_deadlines_that_its_function_left),
+        task_test(a_deadline_that_is_not_entered_is_not_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -121,10 +121,10 @@ typedef struct nook_scope_left {
 } nook_scope_left;
 
 /*
- * How many groups in this process were still entered when their task ended (its result is
- * then NOOK_ESCOPE) or when an outer group was exited; *last (may be NULL) tells of
- * the last, if there was one. What was in such a group was cancelled, and nobody has
- * waited for it. Any thread. Never parks.
+ * How many groups and deadlines in this process were still entered when their task ended
+ * (its result is then NOOK_ESCOPE), or when an outer group or nook_wait_for was left; *last
+ * (may be NULL) tells of the last, if there was one. What was in such a group was cancelled,
+ * and nobody has waited for it. Any thread. Never parks.
  */
 NOOK_API long nook_scopes_left(nook_scope_left *last);
 

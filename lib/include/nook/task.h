@@ -291,19 +291,19 @@ NOOK_API unsigned nook_task_cancelling(const nook_task *task);
  * the exit turns that into NOOK_ETIMEDOUT. Members are private.
  */
 typedef struct nook_deadline {
-    void *nook__task;
-    struct nook_deadline *nook__outer;
-    uint64_t nook__timer[6];
-    unsigned nook__state;
-    unsigned nook__cancelling;
+    int nook__expired; /* from the exit on */
 } nook_deadline;
 
 /*
  * From now on, for `ns` nanoseconds; NOOK_FOREVER: until it is rescheduled. Exit it before its
- * storage ends, and before the task does. NOOK_EINVAL: NULL. NOOK_EBUSY: the task is inside it
- * already. NOOK_ENOTASK, NOOK_ENOMEM.
+ * storage ends, and before the task does: see nook_scopes_left in nook/group.h. Does not park.
+ * file and line say where, and are not copied; nook_deadline_enter fills them in.
+ * NOOK_EINVAL: NULL. NOOK_EBUSY: the task is inside it already. NOOK_ENOTASK, NOOK_ENOMEM.
  */
-NOOK_API int nook_deadline_enter(nook_deadline *deadline, uint64_t ns);
+#define nook_deadline_enter(deadline, ns) \
+    nook_deadline_enter_at((deadline), (ns), __FILE__, __LINE__)
+NOOK_API int nook_deadline_enter_at(nook_deadline *deadline, uint64_t ns, const char *file,
+                                    unsigned line);
 
 /* Moves an entered one to `ns` from now, or to NOOK_FOREVER. NOOK_EINVAL: not entered, or it
  * has passed. NOOK_ENOMEM. */
@@ -315,7 +315,8 @@ NOOK_API int nook_deadline_reschedule(nook_deadline *deadline, uint64_t ns);
  */
 NOOK_API uint64_t nook_deadline_when(const nook_deadline *deadline);
 
-/* 1 where the time came inside the scope, else 0. */
+/* 1 where the time came inside the scope, else 0. In the task that entered, or after the exit.
+ */
 NOOK_API int nook_deadline_expired(const nook_deadline *deadline);
 
 /*

@@ -59,8 +59,8 @@ NOOK_API int nook_shield(nook_task *task, int *result);
  * but others run. May park.
  * NOOK_ETIMEDOUT: the time came, and fn returned NOOK_ECANCELED. Any other result of
  * fn counts although the time came. NOOK_ECANCELED: the task was cancelled by
- * somebody else, and fn gave in, or returned this of itself. NOOK_EINVAL: fn is NULL.
- * NOOK_ENOMEM, NOOK_ENOTASK.
+ * somebody else, and fn gave in, or returned this of itself. NOOK_ESCOPE: fn left a deadline
+ * open, which has ended now. NOOK_EINVAL: fn is NULL. NOOK_ENOMEM, NOOK_ENOTASK.
  */
 NOOK_API int nook_wait_for(nook_task_fn fn, void *arg, uint64_t ns, int *result);
 
