@@ -7,6 +7,10 @@
  * cancelled. While a handle's callback is queued or runs, the descriptor would
  * report again and again, and whoever polls would turn round for nothing: the
  * second report makes it mute, and the end of the callback undoes that.
+ *
+ * A worker takes reports without the lock, so one may be heard when the descriptor has
+ * been armed for somebody else, or is another file's. Each carries the generation of the
+ * arming that it is of, and an old one is dropped: what still holds is reported again.
  */
 #include "run.h"
 
@@ -21,9 +25,20 @@
 
 atomic_long nook__waits_alive;
 
+/* What a report brings back. */
+static uint64_t label(int fd, uint32_t generation)
+{
+    return (uint64_t)generation << 32 | (uint32_t)fd;
+}
+
+static int fd_of(uint64_t label)
+{
+    return (int)(uint32_t)label;
+}
+
 int nook__poller_open(struct nook__poller *poller)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = -1};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = label(-1, 0)};
     if (poller->epoll >= 0)
         return 0;
     poller->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -86,7 +101,8 @@ static int arm(struct nook__poller *poller, int fd)
     unsigned want =
         (used(&entry->reader) ? NOOK_READABLE : 0) | (used(&entry->writer) ? NOOK_WRITABLE : 0);
     want &= ~entry->mute;
-    struct epoll_event event = {.data.fd = fd};
+    uint32_t generation = entry->generation + 1;
+    struct epoll_event event = {.data.u64 = label(fd, generation)};
     int op = want == 0 ? EPOLL_CTL_DEL : entry->armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
     if (want == entry->armed)
         return 0;
@@ -99,6 +115,7 @@ static int arm(struct nook__poller *poller, int fd)
     if (rc != 0 && op != EPOLL_CTL_DEL)
         return -errno;
     entry->armed = want;
+    entry->generation = generation;
     return 0;
 }
 
@@ -205,10 +222,13 @@ int nook__poller_evict(struct nook__run *run, int fd)
     return 0;
 }
 
-static void dispatch(struct nook__run *run, int fd, uint32_t events)
+static void dispatch(struct nook__run *run, uint64_t reported, uint32_t events)
 {
+    int fd = fd_of(reported);
     struct nook__fd_entry *entry = &run->poller.entries[fd];
     unsigned ready = 0;
+    if (reported != label(fd, entry->generation))
+        return;
     if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) != 0)
         ready |= NOOK_READABLE;
     if ((events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0)
@@ -261,8 +281,8 @@ void nook__poller_wait(struct nook__run *run, int64_t ns)
     nook__lock(run);
     run->polling--;
     for (int i = 0; i < n; i++) {
-        if (events[i].data.fd >= 0)
-            dispatch(run, events[i].data.fd, events[i].events);
+        if (fd_of(events[i].data.u64) >= 0)
+            dispatch(run, events[i].data.u64, events[i].events);
         else if (run->watcher == nook__here() &&
                  read(run->poller.wakeup, &count, sizeof(count)) < 0)
             continue; /* it was not written to: nothing to clear */

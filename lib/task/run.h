@@ -337,6 +337,7 @@ struct nook__poller {
     struct nook__fd_entry {
         struct nook__fd_user reader, writer;
         unsigned armed, mute;
+        uint32_t generation; /* how often it was armed */
     } * entries;
     size_t room, users;
 };

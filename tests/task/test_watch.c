@@ -62,6 +62,20 @@ int __wrap_epoll_pwait2(int epoll, struct epoll_event *events, int n,
     return __real_epoll_pwait2(epoll, events, n, time, mask);
 }
 
+/* Who looks is told when this descriptor is waited for, under the lock that it will take. */
+static atomic_int awaited = -1;
+
+int __real_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
+
+int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)
+{
+    int rc = __real_epoll_ctl(epoll, op, fd, event);
+    if (op == EPOLL_CTL_ADD && fd == atomic_load(&awaited))
+        atomic_store(&stage, GO);
+    return rc;
+}
+
 /* --- the call is for the sleeper ------------------------------------------------ */
 
 static int looks_until_the_call(int epoll, struct epoll_event *events, int n)
@@ -220,11 +234,91 @@ static void a_sleeper_at_its_inbox_hears_of_a_descriptor(void **state)
     assert_in_range(blind.took, 0, 1500 * MS);
 }
 
+/* --- a report that comes late ------------------------------------------------------- */
+
+struct reused {
+    int old[2], quiet[2];
+    nook_task *reader;
+    int wait, exit;
+};
+
+static atomic_int found_late;
+
+static int looks_and_comes_late(int epoll, struct epoll_event *events, int n)
+{
+    struct timespec none = {0};
+    int found = __real_epoll_pwait2(epoll, events, n, &none, NULL);
+    (void)reached(GO);
+    atomic_store(&found_late, found);
+    return found;
+}
+
+/* The report is of the old file; the number is another's by the time that it is heard. */
+static int reuse_the_number(void *arg)
+{
+    struct reused *reused = arg;
+    nook_deadline deadline;
+    int fd = reused->old[0];
+    if (write(reused->old[1], "x", 1) != 1)
+        return -1;
+    atomic_store(&stage, HOLD);
+    if (!reached(HELD) || nook_task_cancel(reused->reader) != 0 || nook_close(fd) != 0 ||
+        dup2(reused->quiet[0], fd) != fd)
+        return -1;
+    atomic_store(&awaited, fd);
+    int rc = nook_deadline_enter(&deadline, 100 * MS);
+    reused->wait = nook_wait_fd(fd, NOOK_READABLE, NULL);
+    reused->exit = nook_deadline_exit(&deadline);
+    return rc;
+}
+
+static int look_meanwhile(void *arg)
+{
+    struct reused *reused = arg;
+    nook_task_options second = {.worker = 2};
+    nook_task *task = NULL;
+    int result = -1;
+    int rc = nook_task_spawn(&reused->reader, wait_readable, &reused->old[0], &second);
+    if (rc == 0)
+        rc = nook_task_spawn(&task, reuse_the_number, reused, &second);
+    while (rc == 0 && !nook_task_done(task))
+        rc = nook_yield();
+    if (rc == 0)
+        rc = nook_task_join(task, &result);
+    nook_task_unref(reused->reader);
+    nook_task_unref(task);
+    return rc != 0 ? rc : result;
+}
+
+static void a_report_is_not_for_who_waits_for_another_file_by_now(void **state)
+{
+    struct reused reused = {.wait = 1};
+    int result = -1;
+    (void)state;
+    assert_int_equal(pipe(reused.old), 0);
+    assert_int_equal(pipe(reused.quiet), 0);
+    atomic_store(&stage, FREE);
+    atomic_store(&found_late, 0);
+    looks = looks_and_comes_late;
+    int rc = nook_run(look_meanwhile, &reused, &(nook_run_options){.workers = 2}, &result);
+    atomic_store(&awaited, -1);
+    for (int i = 0; i < 2; i++) {
+        close(reused.old[i]);
+        close(reused.quiet[i]);
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(result, 0);
+    assert_int_equal(atomic_load(&found_late), 1);
+    assert_int_equal(reused.wait, NOOK_ECANCELED);
+    assert_int_equal(reused.exit, NOOK_ETIMEDOUT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         task_test(a_call_is_not_taken_by_who_only_looks),
         task_test(a_sleeper_at_its_inbox_hears_of_a_descriptor),
+        task_test(a_report_is_not_for_who_waits_for_another_file_by_now),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
