@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -156,6 +157,13 @@ static void say_task(struct out *out, const struct nook__seen *task, uint64_t no
 
 /* --- the tree ----------------------------------------------------------------- */
 
+/* What a thread has sent has its number before it comes into the list. */
+static int by_number(const void *a, const void *b)
+{
+    const struct nook__seen *first = a, *second = b;
+    return (first->id > second->id) - (first->id < second->id);
+}
+
 /* The place of a task from 1. They stand in the order of their numbers. */
 static size_t place_of(const struct nook__view *view, uint64_t id)
 {
@@ -214,6 +222,7 @@ static void say_run(struct out *out, struct nook__view *view)
         return;
     }
     say(out, "%zu %s\n", view->n, view->n == 1 ? "task" : "tasks");
+    qsort(view->tasks, view->n, sizeof *view->tasks, by_number);
     for (size_t i = 1; i <= view->n; i++)
         hang(view, i);
     for (size_t i = 1; i <= view->n; i++)

@@ -129,6 +129,69 @@ static void runs_of_one_worker_dump_each_other(void **state)
     assert_int_equal(results[1], 0);
 }
 
+/* --- the tree ---------------------------------------------------------------------- */
+
+struct tree {
+    nook_event grown, over;
+};
+
+static int wait_for_the_end(void *arg)
+{
+    struct tree *tree = arg;
+    return nook_event_wait(&tree->over);
+}
+
+static int have_a_child(void *arg)
+{
+    struct tree *tree = arg;
+    nook_task_options child = {.name = "child"};
+    int rc = nook_task_spawn(NULL, wait_for_the_end, tree, &child);
+    nook_event_set(&tree->grown);
+    return rc != 0 ? rc : nook_event_wait(&tree->over);
+}
+
+/* The task that is sent has its number before the other, and its place behind it. */
+static int send_one_spawn_one(void *arg)
+{
+    nook_task_options sent = {.name = "sent"}, spawned = {.name = "spawned"};
+    static struct tree tree;
+    nook_loop *loop;
+    int *ends = arg, rc = nook_loop_running(&loop);
+    if (rc != 0)
+        return rc;
+    memset(&tree, 0, sizeof tree); /* of the run before */
+    rc = nook_loop_spawn(loop, NULL, have_a_child, &tree, &sent);
+    if (rc == 0)
+        rc = nook_task_spawn(NULL, wait_for_the_end, &tree, &spawned);
+    if (rc == 0)
+        rc = nook_event_wait(&tree.grown);
+    if (rc == 0)
+        rc = nook_dump(ends[1]);
+    nook_event_set(&tree.over);
+    nook_loop_unref(loop);
+    return rc;
+}
+
+static void a_task_that_was_sent_has_its_children_below_it(void **state)
+{
+    (void)state;
+    for (enum way way = REAL; way < WAYS; way++) {
+        char text[8192] = {0};
+        int ends[2];
+        assert_int_equal(pipe(ends), 0);
+        int result = run(way, send_one_spawn_one, ends);
+        close(ends[1]);
+        ssize_t got = read(ends[0], text, sizeof text - 1);
+        close(ends[0]);
+        assert_int_equal(result, 0);
+        assert_true(got > 0);
+        char *sent = strstr(text, " \"sent\": "), *child = strstr(text, " \"child\": "),
+             *spawned = strstr(text, " \"spawned\": ");
+        assert_true(sent != NULL && sent < child && child < spawned);
+        assert_null(strstr(text, "which has ended"));
+    }
+}
+
 /* --- options ---------------------------------------------------------------------------- */
 
 static int nothing(void *arg)
@@ -184,6 +247,7 @@ int main(void)
         task_test(printers_are_asked_and_taken_back),
         task_test(one_signal_at_a_time),
         task_test(runs_of_one_worker_dump_each_other),
+        task_test(a_task_that_was_sent_has_its_children_below_it),
         task_test(a_limit_needs_somebody_to_tell),
         task_test(a_deadlock_is_told_once),
     };
