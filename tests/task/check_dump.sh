@@ -52,7 +52,7 @@ whole_tree()
     below "$1" grandchild '^        request_id = "grand.child"$'
     below "$1" grandchild '^        secret = redacted$'
     below "$1" grandchild '^        plain = 0x1234$'
-    below "$1" grandchild '^        worker [1-3], age 0\.[0-9]* s, parked 1 times, stack [1-9][0-9]* of [0-9]* KiB$'
+    below "$1" grandchild '^        worker [1-3], age [0-9]*\.[0-9]* s, parked 1 times, stack [1-9][0-9]* of [0-9]* KiB$'
     below "$1" orphan '^    spawned in parent (.*) by task [0-9]*, which has ended$'
     below "$1" main '^    secret = redacted$'
     [ "$(grep -c sesame "$work/out")" -eq 0 ] || fail "$1: the secret is shown"
@@ -86,12 +86,14 @@ for what in deadlock deadlock3; do
     [ "$(grep -c '^nook: ' "$work/out")" -eq 1 ] || fail "$what: not one report"
 done
 
-# Nobody but who kept a worker, and each once.
+# Who kept a worker, once. Whom a busy machine keeps from running for as long, keeps a worker
+# too; test_stall.c has a clock of its own, and sees that nobody else is reported.
 for what in stall stall3; do
     run "$what"
     has "$what" '^keeper on worker [1-3] for 100 ms: stall_once_each:[1-9][0-9]*$' \
         '^a callback on worker [1-3] for 100 ms: ?:0$'
-    [ "$(wc -l <"$work/out")" -eq 2 ] || fail "$what: not two reports"
+    [ "$(grep -c '^keeper ' "$work/out")" -eq 1 ] || fail "$what: keeper not once"
+    [ "$(grep -c '^a callback ' "$work/out")" -eq 1 ] || fail "$what: the callback not once"
 done
 
 # Name, site, tasks, KiB. The deepest used 28 KiB in frames of a bit more than 1 KiB.
