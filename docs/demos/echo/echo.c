@@ -23,28 +23,28 @@ static int echo(void *connection)
     return nook_close(fd);
 }
 
-static int stop(void *server)
+static int serve(void *listener)
 {
-    return nook_signal_wait(&stopping, NULL) == 0 ? nook_task_cancel(server) : 0;
-}
-
-static int serve(void *port)
-{
-    int fd, listener, rc = nook_listen_tcp(&listener, "127.0.0.1", port, SOMAXCONN);
-    if (rc == 0)
-        rc = nook_task_spawn(NULL, stop, nook_task_current(), NULL);
-    for (intptr_t id = 1; rc == 0 && (rc = nook_accept(&fd, listener, NULL, NULL)) == 0; id++)
+    int fd, at = *(int *)listener, rc = 0;
+    for (intptr_t id = 1; rc == 0 && (rc = nook_accept(&fd, at, NULL, NULL)) == 0; id++)
         NOOK_WITH (&request_id, (void *)id) /* the task starts in a copy of this context */
             rc = nook_task_spawn(NULL, echo, (void *)(intptr_t)fd, NULL);
     return rc;
 }
 
+static int until_stopped(void *listener)
+{
+    int rc = nook_task_spawn(NULL, serve, listener, NULL);
+    return rc == 0 ? nook_signal_wait(&stopping, NULL) : rc;
+}
+
 int main(int argc, char **argv)
 {
-    int result = 0;
+    int listener, result = 1;
     sigemptyset(&stopping);
     sigaddset(&stopping, SIGTERM);
-    sigprocmask(SIG_BLOCK, &stopping, NULL); /* until the server waits for it */
-    int rc = nook_run(serve, argc > 1 ? argv[1] : "7007", NULL, &result);
-    return rc == 0 && result == NOOK_ECANCELED ? 0 : 1;
+    sigprocmask(SIG_BLOCK, &stopping, NULL); /* until somebody waits for it */
+    if (nook_listen_tcp(&listener, "127.0.0.1", argc > 1 ? argv[1] : "7007", SOMAXCONN) == 0)
+        nook_run(until_stopped, &listener, NULL, &result);
+    return result == 0 ? 0 : 1;
 }

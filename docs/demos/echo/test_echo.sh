@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # test_echo.sh SERVER: many clients at once get back what they sent, each connection's
-# lines carry its own request id, SIGTERM ends the server in an orderly way, and the
-# program is as short as docs/io.md says.
+# lines carry its own request id, also where two take turns, SIGTERM ends the server in an
+# orderly way, and the program is as short as docs/io.md says.
 set -eu
 server=$1
 clients=24
@@ -90,12 +90,45 @@ for id in $(seq $((clients + 1))); do
         fail "the lines of request $id"
 done
 
+# got WORD NAME: the client has it back.
+got()
+{
+    [ "$(tail -n 1 "$work/got.$2")" = "$1" ]
+}
+
+# Two take turns, and the first to come is the last to go.
+mkfifo "$work/alice" "$work/bob"
+socat -t 60 - "TCP:127.0.0.1:$port" <"$work/alice" >"$work/got.alice" &
+alice=$!
+exec 3>"$work/alice"
+until_true has_lines $((clients + 2)) hello
+socat -t 60 - "TCP:127.0.0.1:$port" <"$work/bob" >"$work/got.bob" &
+bob=$!
+exec 4>"$work/bob"
+until_true has_lines $((clients + 3)) hello
+for turn in 1 2 3; do
+    echo "alice $turn" >&3
+    until_true got "alice $turn" alice
+    echo "bob $turn" >&4
+    until_true got "bob $turn" bob
+done
+exec 4>&-
+wait "$bob"
+until_true has_lines $((clients + 2)) goodbye
+exec 3>&-
+wait "$alice"
+until_true has_lines $((clients + 3)) goodbye
+[ "$(tail -n 4 "$work/log")" = "request $((clients + 2)): hello
+request $((clients + 3)): hello
+request $((clients + 3)): goodbye
+request $((clients + 2)): goodbye" ] || fail "the lines of two that take turns"
+
 # One is still connected, says nothing, and gets the end of it.
 mkfifo "$work/silent"
 socat -t 60 - "TCP:127.0.0.1:$port" <"$work/silent" >"$work/got.silent" &
 silent=$!
 exec 3>"$work/silent"
-until_true has_lines $((clients + 2)) hello
+until_true has_lines $((clients + 4)) hello
 kill -TERM "$pid"
 status=0
 wait "$pid" || status=$?
@@ -103,7 +136,8 @@ pid=
 exec 3>&-
 wait "$silent" || :
 [ "$status" -eq 0 ] || fail "the server ended with status $status"
-has_lines $((clients + 2)) goodbye || fail "the last connection had no goodbye"
+[ "$(tail -n 1 "$work/log")" = "request $((clients + 4)): goodbye" ] ||
+    fail "the last connection had no goodbye"
 
 code=$(sed 1d "$(dirname "$0")/echo.c" | grep -v '^#include' | grep -c '[^[:space:]]')
 [ "$code" -le 40 ] || fail "$code lines, not 40"
