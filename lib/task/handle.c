@@ -196,7 +196,7 @@ void nook__queue_drop(struct nook__worker *worker)
     }
 }
 
-static void call(nook_callback_fn fn, void *arg, nook_context *context)
+void nook__call_in(nook_callback_fn fn, void *arg, nook_context *context)
 {
     nook_context *now, *own = nook_state_swap(nook_context_ref(context));
     fn(arg);
@@ -222,7 +222,7 @@ void nook__handle_run(nook_handle *handle)
     handle->running = 1;
     nook__unlock(run);
     if (context != NULL)
-        call(handle->fn, handle->arg, context);
+        nook__call_in(handle->fn, handle->arg, context);
     if (nook__lost() != NULL)
         return;
     nook__lock(run);

@@ -365,7 +365,8 @@ static void end(struct nook__worker *worker, nook_task *task)
     else
         nook_state_drop(task->chain);
     task->chain = NULL;
-    nook_context_unref(context);
+    if (run->watch.failed == NULL || !nook__failure_keep(task, context))
+        nook_context_unref(context);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
     nook__lock(run);
@@ -439,6 +440,8 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
     atomic_store_explicit(&worker->busy, 1, memory_order_relaxed);
     if (event->kind == NOOK__TASK)
         run_task(worker, NOOK__CONTAINER(event, nook_task, event));
+    else if (event->kind == NOOK__FAILURE)
+        nook__failure_run(NOOK__CONTAINER(event, nook_task, event));
     else
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
     atomic_store_explicit(&worker->busy, 0, memory_order_relaxed);
