@@ -84,7 +84,7 @@ static inline struct nook__link *nook__list_pop(struct nook__link *list)
 
 /* --- events: what a worker can do next ------------------------------------ */
 
-enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE };
+enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE, NOOK__FAILURE };
 
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
@@ -263,7 +263,10 @@ struct nook_task {
     _Alignas(16) atomic_int done;
     int result;
     void *value; /* the other result */
+    nook_context *failed_in;  /* see failure.c */
+    _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
     int started, ending;
+    int awaited;             /* the run's stage waits for its end */
     int unusual;             /* it ends, or carries a signal mask: a park looks closer */
     struct nook__mask *mask; /* NULL: it never set one */
     int moved;               /* it said where it resumes */
@@ -324,6 +327,23 @@ void nook__handle_ready(nook_handle *handle);
 void nook__handles_drop(struct nook__run *run);
 /* Gives up the callbacks that were ready when the run ended. */
 void nook__queue_drop(struct nook__worker *worker);
+
+/* --- errors that nobody asks for ------------------------------------------ */
+
+/* By the worker, of a task that ends: 1: it has failed, and keeps its context. */
+int nook__failure_keep(nook_task *task, nook_context *context);
+/* Its last reference has gone: 1: it is to be reported first; 0: its context has gone, too. */
+int nook__failure_last(nook_task *task);
+/* Reports it. No lock held. */
+void nook__failure_run(nook_task *task);
+
+/* Of a task that has ended: the result, which somebody asks for. */
+static inline int nook__result(nook_task *task)
+{
+    if (task->result < 0)
+        atomic_store_explicit(&task->unheard, 0, memory_order_relaxed);
+    return task->result;
+}
 
 /* --- descriptors ---------------------------------------------------------- */
 
@@ -452,6 +472,19 @@ struct nook__worker {
     char described[256]; /* who overflowed */
 };
 
+/*
+ * How far a run has come. A stage is over when those tasks have ended that it waits for:
+ * main; whoever was there when main ended, cancelled once; whoever those have spawned, cancelled
+ * once in turn, after which there can be no others.
+ */
+enum nook__stage {
+    NOOK__OPEN,
+    NOOK__ENDING,
+    NOOK__LATE,    /* nothing new is taken: no task, no callback */
+    NOOK__OVER,    /* no task is left */
+    NOOK__BREAKING /* nothing could wake anybody: parks answer NOOK_ECANCELED from here on */
+};
+
 struct nook__run {
     struct nook__link known; /* in the list of those that reports tell of */
     uint64_t number;
@@ -476,7 +509,8 @@ struct nook__run {
     char next_name[32]; /* of a task without one: after its place in the run */
     unsigned name_length;
     nook_task *main;
-    atomic_int closing;  /* main has ended: parks answer NOOK_ECANCELED */
+    atomic_int stage;    /* enum nook__stage; written under the lock */
+    size_t awaited;      /* tasks whose end the stage waits for */
     atomic_int finished; /* nothing is left */
     int deadlocked;
     unsigned idle;                /* workers that sleep and were not called */
@@ -502,6 +536,18 @@ static inline void nook__unlock(struct nook__run *run)
 {
     if (!run->solo)
         pthread_mutex_unlock(&run->lock);
+}
+
+/* 1: nothing new is taken. It may be so a moment later: who takes it asks under the lock. */
+static inline int nook__late(const struct nook__run *run)
+{
+    return atomic_load_explicit(&run->stage, memory_order_relaxed) >= NOOK__LATE;
+}
+
+/* 1: every park that can be interrupted answers NOOK_ECANCELED. */
+static inline int nook__breaking(const struct nook__run *run)
+{
+    return atomic_load_explicit(&run->stage, memory_order_relaxed) == NOOK__BREAKING;
 }
 
 /* --- signal masks --------------------------------------------------------- */
@@ -649,8 +695,8 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
 unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback);
 unsigned nook__handles_home(const struct nook__run *run, const nook_context *context);
 
-/* Main has ended: everybody else is asked to stop. Under the lock. */
-void nook__run_close(struct nook__run *run);
+/* The last of those has ended that the stage waits for. Under the lock. */
+void nook__run_next_stage(struct nook__run *run);
 
 /* The two loops. */
 void nook__real_loop(struct nook__worker *worker);

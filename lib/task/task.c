@@ -188,6 +188,8 @@ static void give_up(nook_task *task, unsigned n)
     if (!nook__refs_drop(&task->refs, n))
         return;
     nook__take_over(task);
+    if (task->failed_in != NULL && nook__failure_last(task))
+        return;
     nook__record_put(task);
     nook__count_add(&nook__tasks_alive, -1);
 }
@@ -202,7 +204,7 @@ void nook__task_unmake(nook_task *task)
 {
     nook_context_unref(task->chain);
     nook_context_unref(nook__task_take_context(task));
-    give_up(task, 2); /* the run's, and the caller's */
+    give_up(task, atomic_load_explicit(&task->refs, memory_order_relaxed)); /* all */
 }
 
 /* Counts on in decimal: to divide for each digit of each task would cost more. */
@@ -243,6 +245,11 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
         task->migrate = 0;
     }
     nook__list_append(&run->tasks, &task->all);
+    if (nook__late(run)) { /* it was under way, and does not start */
+        task->awaited = 1;
+        run->awaited++;
+        nook__cancel(task);
+    }
     NOOK__PROBE4(task_spawn, task->id, &task->name[0], task->fn, task->parent);
     nook__hand_over(task);
     nook__ready(run, &task->event);
@@ -289,8 +296,9 @@ int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, 
         options = &defaults;
     int rc = check(worker->run, fn, options);
     if (rc == 0)
-        rc = worker->run->closing ? NOOK_ECANCELED
-                                  : nook__task_new(worker->run, &task, fn, arg, options, site);
+        rc = nook__late(worker->run)
+                 ? NOOK_ECANCELED
+                 : nook__task_new(worker->run, &task, fn, arg, options, site);
     if (rc != 0)
         return rc;
     if (out != NULL)
@@ -322,7 +330,7 @@ int nook_task_result(const nook_task *task, int *result)
         return NOOK_EINVAL;
     if (!nook_task_done(task))
         return nook__lost() != NULL ? NOOK_EFORKED : NOOK_EAGAIN;
-    *result = task->result;
+    *result = nook__result((nook_task *)(uintptr_t)task);
     return 0;
 }
 
@@ -588,7 +596,7 @@ int nook_task_join(nook_task *task, int *result)
         return NOOK_EINVAL;
     int rc = nook_task_done(task) ? 0 : join(self, task, NOOK__CALLER);
     if (rc == 0 && result != NULL)
-        *result = task->result;
+        *result = nook__result(task);
     return rc;
 }
 
@@ -608,6 +616,6 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
     if (rc == 0 && gathering.forwarded)
         rc = NOOK_ECANCELED;
     for (size_t i = 0; rc == 0 && results != NULL && i < n; i++)
-        results[i] = tasks[i]->result;
+        results[i] = nook__result(tasks[i]);
     return rc;
 }

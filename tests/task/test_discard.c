@@ -124,10 +124,17 @@ static void what_has_not_started_when_the_run_ends_is_discarded(void **state)
 struct sent {
     struct parcel parcel[3];
     nook_loop *loop;
-    int late, over;
+    int early, late, hangs;
 };
 
-/* One that is on its way still, and one that comes when main has ended. */
+/* On its way still when the last that the run waits for has ended. */
+static void send_in_time(void *user)
+{
+    struct sent *sent = user;
+    sent->early = nook_loop_spawn(sent->loop, NULL, run_it, &sent->parcel[0], &discarding);
+}
+
+/* When the run takes nothing new. */
 static void send_late(void *user)
 {
     struct sent *sent = user;
@@ -136,18 +143,31 @@ static void send_late(void *user)
 
 static int hang_on(void *arg)
 {
+    struct sent *sent = arg;
     int rc = nook_task_at_end(send_late, arg);
+    sent->hangs = 1;
     (void)nook_sleep(NOOK_FOREVER);
     return rc;
 }
 
-static int send_and_leave(void *arg)
+/* What is spawned while the others are cancelled is cancelled after them. */
+static int leave_another(void *arg)
 {
     struct sent *sent = arg;
+    WANT(nook_task_at_end(send_in_time, arg) == 0);
+    (void)nook_sleep(NOOK_FOREVER);
     WANT(nook_task_spawn(NULL, hang_on, sent, &(nook_task_options){.worker = 1}) == 0);
+    while (!sent->hangs)
+        WANT(nook_yield() == 0);
+    return 0;
+}
+
+static int spawn_and_leave(void *arg)
+{
+    struct sent *sent = arg;
+    WANT(nook_task_spawn(NULL, leave_another, sent, &(nook_task_options){.worker = 1}) == 0);
     WANT(nook_yield() == 0);
-    WANT(nook_loop_running(&sent->loop) == 0);
-    return nook_loop_spawn(sent->loop, NULL, run_it, &sent->parcel[0], &discarding);
+    return nook_loop_running(&sent->loop);
 }
 
 static void what_a_thread_has_sent_is_discarded_where_the_run_ends_first(void **state)
@@ -155,7 +175,8 @@ static void what_a_thread_has_sent_is_discarded_where_the_run_ends_first(void **
     (void)state;
     for (enum way way = REAL; way < WAYS; way++) {
         struct sent sent = {0};
-        assert_int_equal(run(way, send_and_leave, &sent), 0);
+        assert_int_equal(run(way, spawn_and_leave, &sent), 0);
+        assert_int_equal(sent.early, 0);
         was_discarded(&sent.parcel[0], -1);
         assert_int_equal(sent.late, NOOK_ECANCELED); /* refused: still the sender's */
         was_left_alone(&sent.parcel[1], 0);
