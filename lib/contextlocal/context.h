@@ -99,4 +99,15 @@ static inline void nook__switched(nook_context *now)
         nook__watchers_tell(now);
 }
 
+/* nook_state_swap, for who does it at each switch of tasks. */
+static inline nook_context *nook__state_swap(nook_context *state)
+{
+    nook_context *before = nook__current_get();
+    if (__builtin_expect(before == NULL, 0) ||
+        __builtin_expect(atomic_load_explicit(&nook__watchers, memory_order_relaxed) != 0, 0))
+        return nook_state_swap(state);
+    nook__current_set(state);
+    return before;
+}
+
 #endif

@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 
 #include "annotate.h"
+#include "base/thread_word.h"
 #include "overflow.h"
 #include "stack.h"
 #include "switch.h"
@@ -257,6 +258,7 @@ struct nook_task {
     int result;
     void *value; /* the other result */
     int started, ending;
+    int yielding;            /* it left in a yield from task to task, not in nook__park */
     int unusual;             /* it ends, or carries a signal mask: a park looks closer */
     struct nook__mask *mask; /* NULL: it never set one */
     int moved;               /* it said where it resumes */
@@ -529,9 +531,36 @@ void nook__census_fork(int before);
 void nook__view_child(void);
 void nook__dump_signal_child(void);
 
-/* The worker that runs here; NULL on other threads. Never kept over a switch. */
-struct nook__worker *nook__here(void);
-void nook__here_set(struct nook__worker *worker);
+/* The worker that runs here; NULL on other threads. Never kept over a switch. Not
+ * instrumented: a thread's own, which a fiber's history says nothing of. */
+extern __thread struct nook__worker *nook__here_word
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#if NOOK__WORD_ASM
+static inline struct nook__worker *nook__here(void)
+{
+    struct nook__worker *worker;
+    NOOK__WORD_LOAD(nook__here_word, 0, worker);
+    return worker;
+}
+
+static inline void nook__here_set(struct nook__worker *worker)
+{
+    NOOK__WORD_STORE(nook__here_word, 0, worker);
+}
+#else
+struct nook__worker **nook__here_address(void);
+
+NOOK__FIBER struct nook__worker *nook__here(void)
+{
+    return *nook__here_address();
+}
+
+NOOK__FIBER void nook__here_set(struct nook__worker *worker)
+{
+    *nook__here_address() = worker;
+}
+#endif
 
 /* By the worker: at the end of its own queue. */
 static inline void nook__enqueue(struct nook__worker *worker, struct nook__event *event)
@@ -539,6 +568,19 @@ static inline void nook__enqueue(struct nook__worker *worker, struct nook__event
     atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
     event->order = atomic_load_explicit(&worker->run->shares, memory_order_relaxed);
     nook__list_append(&worker->queue, &event->link);
+}
+
+/* The same, while `next`, a task, comes out at its beginning. */
+static inline void nook__requeue(struct nook__worker *worker, struct nook__event *event,
+                                 struct nook__event *next)
+{
+    struct nook__link *queue = &worker->queue;
+    queue->next = next->link.next;
+    queue->next->prev = queue;
+    atomic_store_explicit(&next->ready, 0, memory_order_release);
+    atomic_store_explicit(&NOOK__CONTAINER(next, nook_task, event)->told, 0,
+                          memory_order_relaxed);
+    nook__enqueue(worker, event);
 }
 
 /* Under the lock. */
