@@ -32,6 +32,17 @@
                          : "memory");                                 \
     } while (0)
 
+#define NOOK__WORD_SWAP(variable, offset, value, before)              \
+    do {                                                              \
+        void *at;                                                     \
+        __asm__ volatile("movq " #variable "@gottpoff(%%rip), %0\n\t" \
+                         "movq %%fs:" #offset "(%0), %1\n\t"          \
+                         "movq %2, %%fs:" #offset "(%0)"              \
+                         : "=&r"(at), "=&r"(before)                   \
+                         : "r"(value)                                 \
+                         : "memory");                                 \
+    } while (0)
+
 #elif defined(__aarch64__) && defined(__LP64__)
 
 #define NOOK__WORD_ASM 1
@@ -56,6 +67,20 @@
                          "add %0, %0, %1\n\t"                              \
                          "str %2, [%0, #" #offset "]"                      \
                          : "=&r"(word_at), "=&r"(word_offset)              \
+                         : "r"(value)                                      \
+                         : "memory");                                      \
+    } while (0)
+
+#define NOOK__WORD_SWAP(variable, offset, value, before)                   \
+    do {                                                                   \
+        void *word_at;                                                     \
+        __asm__ volatile("mrs %0, tpidr_el0\n\t"                           \
+                         "adrp %1, :gottprel:" #variable "\n\t"            \
+                         "ldr %1, [%1, #:gottprel_lo12:" #variable "]\n\t" \
+                         "add %0, %0, %1\n\t"                              \
+                         "ldr %1, [%0, #" #offset "]\n\t"                  \
+                         "str %2, [%0, #" #offset "]"                      \
+                         : "=&r"(word_at), "=&r"(before)                   \
                          : "r"(value)                                      \
                          : "memory");                                      \
     } while (0)

@@ -38,6 +38,13 @@ static inline void nook__current_set(nook_context *context)
     NOOK__WORD_STORE(nook__mine, 0, context);
 }
 
+static inline nook_context *nook__current_swap(nook_context *context)
+{
+    nook_context *before;
+    NOOK__WORD_SWAP(nook__mine, 0, context, before);
+    return before;
+}
+
 static inline struct nook__thread *nook__thread_get(void)
 {
     struct nook__thread *thread;
@@ -62,6 +69,14 @@ static inline nook_context *nook__current_get(void)
 static inline void nook__current_set(nook_context *context)
 {
     nook__mine_address()->current = context;
+}
+
+static inline nook_context *nook__current_swap(nook_context *context)
+{
+    struct nook__mine *mine = nook__mine_address();
+    nook_context *before = mine->current;
+    mine->current = context;
+    return before;
 }
 
 static inline struct nook__thread *nook__thread_get(void)

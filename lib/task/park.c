@@ -69,7 +69,7 @@ static int land(void *arg)
         commit(worker, left, worker->parking);
     else if (left != NULL)
         bury(worker, left);
-    return task->yielding && nook__take_cancel(task) ? NOOK_ECANCELED : 0;
+    return !task->in_park && nook__take_cancel(task) ? NOOK_ECANCELED : 0;
 }
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task, int dying)
@@ -163,7 +163,7 @@ int nook__park(struct nook__wait *wait)
         return park_unusual(task, wait);
     nook_task *next = successor(worker);
     worker->parking = wait;
-    task->yielding = 0;
+    task->in_park = 1;
     count_park(task);
     NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
     if (next != NULL) {
@@ -175,6 +175,7 @@ int nook__park(struct nook__wait *wait)
         NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
         leave(worker, task, 0);
     }
+    task->in_park = 0;
     nook__take_over(wait);
     if (wait->empty && (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) &&
         nook__take_cancel(task))
@@ -496,17 +497,16 @@ int nook_yield(void)
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
     nook_task *next = task != NULL ? neighbour(worker) : NULL;
-    if (next == NULL || !next->started || task->unusual ||
+    if (next == NULL || !next->started || task->unusual || !nook__state_swaps_plainly() ||
         atomic_load_explicit(&next->must_cancel, memory_order_relaxed) ||
         atomic_load_explicit(&worker->run->closing, memory_order_relaxed))
         return yield_by_parking();
-    task->yielding = 1;
     count_park(task);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);
     nook__requeue(worker, &task->event, &next->event);
     worker->budget--;
-    task->chain = nook__state_swap(next->chain);
+    task->chain = nook__current_swap(next->chain);
     nook__turn(worker, next);
     return pass_to(worker, task, next);
 }

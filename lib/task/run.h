@@ -228,16 +228,42 @@ struct nook__place {
  * The record of a task. Those that are spare keep what the lists are, which is empty.
  */
 struct nook_task {
-    /* Given when it is made, or enlisted. */
+    /* What a switch needs, given when it is made: one line of the caches. */
     struct nook__event event;
-    struct nook__link all;
+    struct nook__switch sw;
+    nook_context *chain; /* while it does not run */
+    /* From here on it is all zero when it is made. This begins with what a park needs. */
+    _Alignas(16) atomic_int must_cancel; /* one of the requests is still to be delivered */
+    atomic_int told;                     /* one was delivered, and it has not run since */
+    int started, ending;
+    int unusual; /* it ends, or carries a signal mask: a park looks closer */
+    int in_park; /* it left in nook__park, not in a yield from task to task */
+    _Atomic uint64_t parks;
+    struct nook__wait *wait;
+    struct nook__mask *mask; /* NULL: it never set one */
+    atomic_int done;
+    int result;
+    void *value;       /* the other result */
+    int moved;         /* it said where it resumes */
+    unsigned requests; /* of cancellation, not taken back */
+    int passing;       /* a cancel goes through here, and came from `passed_by` */
+    int passed_on;
+    nook_task *passed_by;
+    struct nook__at_end *ends;
+    nook_deadline *deadline;
+    struct nook__place scope; /* its innermost group */
+    int saved_errno;
+    unsigned turns;             /* of I/O, since it parked for that */
+    const nook_site *at;        /* where it says that it parks */
+    atomic_uintptr_t stack_low; /* 0: it has none */
+    /* Up to here. The rest is given when it is made, or enlisted. */
+    _Alignas(16) struct nook__link all;
     atomic_uint refs;
     int shared; /* others may use its context */
     struct nook__run *run;
     nook_task_fn fn;
     void *arg;
     nook_context *context; /* under the context lock of task.c */
-    nook_context *chain;   /* while it does not run */
     struct nook__stacks *stacks;
     uint64_t id;
     char name[32];
@@ -249,37 +275,13 @@ struct nook_task {
     struct nook__link members;  /* of the groups that it has entered */
     struct nook__joiner member; /* of the group that it is in, */
     struct nook__link in_group; /* in the list of who entered that */
-    /* Given when it starts. */
-    struct nook__switch sw;
+    /* And when it starts. */
     struct nook__fiber fiber;
     struct nook__stack stack;
-    /* From here on it is all zero when it is made. */
-    _Alignas(16) atomic_int done;
-    int result;
-    void *value; /* the other result */
-    int started, ending;
-    int yielding;            /* it left in a yield from task to task, not in nook__park */
-    int unusual;             /* it ends, or carries a signal mask: a park looks closer */
-    struct nook__mask *mask; /* NULL: it never set one */
-    int moved;               /* it said where it resumes */
-    struct nook__wait *wait;
-    unsigned requests;      /* of cancellation, not taken back */
-    atomic_int must_cancel; /* one of them is still to be delivered */
-    atomic_int told;        /* one was delivered, and it has not run since */
-    int passing;            /* a cancel goes through here, and came from `passed_by` */
-    int passed_on;
-    nook_task *passed_by;
-    struct nook__at_end *ends;
-    nook_deadline *deadline;
-    struct nook__place scope; /* its innermost group */
-    int saved_errno;
-    unsigned turns;      /* of I/O, since it parked for that */
-    const nook_site *at; /* where it says that it parks */
-    _Atomic uint64_t parks;
-    atomic_uintptr_t stack_low; /* 0: it has none */
 };
 
-#define NOOK__ZERO_FROM offsetof(nook_task, done)
+#define NOOK__ZERO_FROM offsetof(nook_task, must_cancel)
+#define NOOK__ZERO_TO offsetof(nook_task, all)
 
 /* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
  * the lock. */
