@@ -13,6 +13,7 @@
  * next stack buries it: takes its stack back.
  */
 #include "base/probe.h"
+#include "contextlocal/context.h"
 #include "run.h"
 
 #include <errno.h>
@@ -20,30 +21,16 @@
 
 /* --- which worker runs here ----------------------------------------------- */
 
-static __thread struct nook__worker *here __attribute__((tls_model("initial-exec")));
+__attribute__((used)) __thread struct nook__worker *nook__here_word;
 
-/*
- * A task may resume on another thread, and compilers keep the addresses of
- * thread-locals over calls. What comes out of an asm, they cannot know.
- */
-static __attribute__((noinline)) struct nook__worker **here_address(void)
+#if !NOOK__WORD_ASM
+__attribute__((noinline)) struct nook__worker **nook__here_address(void)
 {
-    struct nook__worker **address = &here;
-    __asm__ volatile("" : "+r"(address) : : "memory");
-    return address;
+    return NOOK__WORD_ADDRESS_OF(nook__here_word);
 }
+#endif
 
-/* Not instrumented: a thread's own, which a fiber's history says nothing of. */
-NOOK__UNINSTRUMENTED __attribute__((noinline)) struct nook__worker *nook__here(void)
-{
-    return *here_address();
-}
-
-NOOK__UNINSTRUMENTED __attribute__((noinline)) void nook__here_set(struct nook__worker *worker)
-{
-    *here_address() = worker;
-}
-
+/* As any thread-local's: compilers keep its address, and a task may go on elsewhere. */
 static __attribute__((noinline)) int *errno_address(void)
 {
     int *address = &errno;
@@ -65,72 +52,92 @@ unsigned nook_worker_index(void)
 
 /* --- the switch ----------------------------------------------------------- */
 
+static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait);
+static void bury(struct nook__worker *worker, nook_task *task);
+
+/*
+ * On the stack of a task that goes on, or begins, first of all there: who left for it is dealt
+ * with. What it returns is for one that yielded.
+ */
+static int land(void *arg)
+{
+    struct nook__worker *worker = arg;
+    nook_task *task = nook__current(worker), *left = worker->left;
+    nook__fiber_arrive(&task->fiber);
+    worker->left = NULL;
+    if (left != NULL && worker->parking != NULL)
+        commit(worker, left, worker->parking);
+    else if (left != NULL)
+        bury(worker, left);
+    return !task->in_park && nook__take_cancel(task) ? NOOK_ECANCELED : 0;
+}
+
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task, int dying)
 {
     nook__fiber_leave(&task->fiber, &worker->fiber, dying);
     nook__switch(&task->sw, &worker->sw);
-    nook__fiber_arrive(&task->fiber);
 }
 
 NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, nook_task *task)
 {
     nook__fiber_leave(&worker->fiber, &task->fiber, 0);
-    nook__switch(&worker->sw, &task->sw);
+    nook__switch_on(&worker->sw, &task->sw, land, worker);
     nook__fiber_arrive(&worker->fiber);
 }
-
-static void switch_to(struct nook__worker *worker, nook_task *task, nook_task *next, int dying)
-    __attribute__((noinline));
 
 NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
                                            nook_task *next, int dying)
 {
     worker->left = task;
     nook__fiber_leave(&task->fiber, &next->fiber, dying);
-    nook__switch(&task->sw, &next->sw);
-    nook__fiber_arrive(&task->fiber);
+    nook__switch_on(&task->sw, &next->sw, land, worker);
+}
+
+/* Nothing is left to be dealt with, but that AddressSanitizer hears of who arrives. */
+NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, nook_task *task,
+                                        nook_task *next)
+{
+    nook__fiber_leave(&task->fiber, &next->fiber, 0);
+    if (NOOK__ASAN)
+        return nook__switch_on(&task->sw, &next->sw, land, worker);
+    return nook__switch(&task->sw, &next->sw);
 }
 
 static int start(struct nook__worker *worker, nook_task *task);
 static int unwanted(nook_task *task);
 
-/*
- * The next in the worker's own queue, where that is a task, which starts if it has not;
- * NULL where the worker itself is due.
- */
-static nook_task *successor(struct nook__worker *worker)
+/* 1: the worker need not look round, nor for what others may take as well. */
+static inline int undisturbed(const struct nook__worker *worker)
 {
-    struct nook__run *run = worker->run;
-    if (!run->direct || worker->budget == 0 || nook__list_empty(&worker->queue) ||
-        atomic_load_explicit(&worker->inbox.full, memory_order_relaxed) ||
-        atomic_load_explicit(&run->n_shared, memory_order_relaxed) != 0)
+    return worker->run->direct && worker->budget != 0 &&
+           !atomic_load_explicit(&worker->inbox.full, memory_order_relaxed) &&
+           atomic_load_explicit(&worker->run->n_shared, memory_order_relaxed) == 0;
+}
+
+/* The first in the worker's own queue, where that is a task; NULL where the worker is due. */
+static inline nook_task *neighbour(struct nook__worker *worker)
+{
+    if (!undisturbed(worker) || nook__list_empty(&worker->queue))
         return NULL;
     struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
-    nook_task *task = NOOK__CONTAINER(event, nook_task, event);
-    if (event->kind != NOOK__TASK ||
-        (!task->started && (unwanted(task) || start(worker, task) != 0)))
+    return event->kind == NOOK__TASK ? NOOK__CONTAINER(event, nook_task, event) : NULL;
+}
+
+/* That, out of the queue, and started. */
+static nook_task *successor(struct nook__worker *worker)
+{
+    nook_task *task = neighbour(worker);
+    if (task == NULL || (!task->started && (unwanted(task) || start(worker, task) != 0)))
         return NULL;
-    nook__take(event);
+    nook__take(&task->event);
     worker->budget--;
     return task;
 }
 
-static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait);
-static void bury(struct nook__worker *worker, nook_task *task);
-
-/* A task runs, for the first time or again, on whatever worker. Who left for it is dealt with.
- */
-static void arrive(void)
+static inline void count_park(nook_task *task)
 {
-    struct nook__worker *worker = nook__here();
-    nook_task *left = worker->left;
-    if (left == NULL)
-        return;
-    worker->left = NULL;
-    if (worker->parking != NULL)
-        commit(worker, left, worker->parking);
-    else
-        bury(worker, left);
+    uint64_t parks = atomic_load_explicit(&task->parks, memory_order_relaxed);
+    atomic_store_explicit(&task->parks, parks + 1, memory_order_relaxed);
 }
 
 /* One that carries a mask takes it off meanwhile, here, where the worker pays nothing. */
@@ -156,20 +163,19 @@ int nook__park(struct nook__wait *wait)
         return park_unusual(task, wait);
     nook_task *next = successor(worker);
     worker->parking = wait;
-    atomic_store_explicit(&task->parks,
-                          atomic_load_explicit(&task->parks, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
+    task->in_park = 1;
+    count_park(task);
     NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
     if (next != NULL) {
         NOOK__PROBE2(task_switch, task->id, next->id);
-        task->chain = nook_state_swap(next->chain);
+        task->chain = nook__state_swap(next->chain);
         nook__turn(worker, next);
         switch_to(worker, task, next, 0);
     } else {
         NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
         leave(worker, task, 0);
     }
-    arrive();
+    task->in_park = 0;
     nook__take_over(wait);
     if (wait->empty && (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) &&
         nook__take_cancel(task))
@@ -233,11 +239,11 @@ static void end_here(struct nook__worker *worker, nook_task *task)
 NOOK__UNINSTRUMENTED static void entry(void *arg)
 {
     nook_task *task = arg;
-    nook__fiber_arrive(&task->fiber);
-    arrive();
     live(task);
-    struct nook__worker *worker = nook__lost() != NULL ? nook__lost() : nook__here();
-    if (worker->run->direct && nook__lost() == NULL)
+    struct nook__worker *worker = nook__here();
+    if (worker == NULL)
+        worker = nook__lost();
+    else if (worker->run->direct)
         end_here(worker, task);
     worker->parking = NULL;
     NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
@@ -486,10 +492,36 @@ static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
     (void)task;
 }
 
-int nook_yield(void)
+static __attribute__((noinline)) int yield_by_parking(void)
 {
     struct nook__wait wait = {.undo = nothing_to_undo, .empty = 1};
     return nook__park(&wait);
+}
+
+/*
+ * From task to task, where nothing else is to be done. It stands in the queue before it has
+ * left its stack: nobody but this worker takes from there, and the worker is in the switch.
+ * Who looks at it meanwhile finds what a task has that is ready, and a cancel finds that it
+ * waits for nothing: that one remains to be delivered, to the next park or to this one, by
+ * who resumes it.
+ */
+int nook_yield(void)
+{
+    struct nook__worker *worker = nook__here();
+    nook_task *task = worker != NULL ? nook__current(worker) : NULL;
+    nook_task *next = task != NULL ? neighbour(worker) : NULL;
+    if (next == NULL || !next->started || task->unusual || !nook__state_swaps_plainly() ||
+        atomic_load_explicit(&next->must_cancel, memory_order_relaxed) ||
+        nook__breaking(worker->run))
+        return yield_by_parking();
+    count_park(task);
+    NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
+    NOOK__PROBE2(task_switch, task->id, next->id);
+    nook__requeue(worker, &task->event, &next->event);
+    worker->budget--;
+    task->chain = nook__current_swap(next->chain);
+    nook__turn(worker, next);
+    return pass_to(worker, task, next);
 }
 
 struct sleeper {

@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 
 #include "annotate.h"
+#include "base/thread_word.h"
 #include "overflow.h"
 #include "stack.h"
 #include "switch.h"
@@ -233,9 +234,39 @@ struct nook__place {
  * The record of a task. Those that are spare keep what the lists are, which is empty.
  */
 struct nook_task {
-    /* Given when it is made, or enlisted. */
+    /* What a switch needs, given when it is made: one line of the caches. */
     struct nook__event event;
-    struct nook__link all;
+    struct nook__switch sw;
+    nook_context *chain; /* while it does not run */
+    /* From here on it is all zero when it is made. This begins with what a park needs. */
+    _Alignas(16) atomic_int must_cancel; /* one of the requests is still to be delivered */
+    atomic_int told;                     /* one was delivered, and it has not run since */
+    int started, ending;
+    int unusual; /* it ends, or carries a signal mask: a park looks closer */
+    int in_park; /* it left in nook__park, not in a yield from task to task */
+    _Atomic uint64_t parks;
+    struct nook__wait *wait;
+    struct nook__mask *mask; /* NULL: it never set one */
+    atomic_int done;
+    int result;
+    void *value;              /* the other result */
+    nook_context *failed_in;  /* see failure.c */
+    _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
+    int awaited;              /* the run's stage waits for its end */
+    int moved;                /* it said where it resumes */
+    unsigned requests;        /* of cancellation, not taken back */
+    int passing;              /* a cancel goes through here, and came from `passed_by` */
+    int passed_on;
+    nook_task *passed_by;
+    struct nook__at_end *ends;
+    struct nook__deadline *deadline; /* the innermost that it has entered */
+    struct nook__place scope;        /* its innermost group */
+    int saved_errno;
+    unsigned turns;             /* of I/O, since it parked for that */
+    const nook_site *at;        /* where it says that it parks */
+    atomic_uintptr_t stack_low; /* 0: it has none */
+    /* Up to here. The rest is given when it is made, or enlisted. */
+    _Alignas(16) struct nook__link all;
     atomic_uint refs;
     int shared; /* others may use its context */
     struct nook__run *run;
@@ -243,7 +274,6 @@ struct nook_task {
     void *arg;
     void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
     nook_context *context;      /* under the context lock of task.c */
-    nook_context *chain;        /* while it does not run */
     struct nook__stacks *stacks;
     uint64_t id;
     char name[32];
@@ -255,39 +285,13 @@ struct nook_task {
     struct nook__link members;  /* of the groups that it has entered */
     struct nook__joiner member; /* of the group that it is in, */
     struct nook__link in_group; /* in the list of who entered that */
-    /* Given when it starts. */
-    struct nook__switch sw;
+    /* And when it starts. */
     struct nook__fiber fiber;
     struct nook__stack stack;
-    /* From here on it is all zero when it is made. */
-    _Alignas(16) atomic_int done;
-    int result;
-    void *value; /* the other result */
-    nook_context *failed_in;  /* see failure.c */
-    _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
-    int started, ending;
-    int awaited;             /* the run's stage waits for its end */
-    int unusual;             /* it ends, or carries a signal mask: a park looks closer */
-    struct nook__mask *mask; /* NULL: it never set one */
-    int moved;               /* it said where it resumes */
-    struct nook__wait *wait;
-    unsigned requests;      /* of cancellation, not taken back */
-    atomic_int must_cancel; /* one of them is still to be delivered */
-    atomic_int told;        /* one was delivered, and it has not run since */
-    int passing;            /* a cancel goes through here, and came from `passed_by` */
-    int passed_on;
-    nook_task *passed_by;
-    struct nook__at_end *ends;
-    struct nook__deadline *deadline; /* the innermost that it has entered */
-    struct nook__place scope;        /* its innermost group */
-    int saved_errno;
-    unsigned turns;      /* of I/O, since it parked for that */
-    const nook_site *at; /* where it says that it parks */
-    _Atomic uint64_t parks;
-    atomic_uintptr_t stack_low; /* 0: it has none */
 };
 
-#define NOOK__ZERO_FROM offsetof(nook_task, done)
+#define NOOK__ZERO_FROM offsetof(nook_task, must_cancel)
+#define NOOK__ZERO_TO offsetof(nook_task, all)
 
 /* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
  * the lock. */
@@ -474,8 +478,8 @@ struct nook__worker {
 
 /*
  * How far a run has come. A stage is over when those tasks have ended that it waits for:
- * main; whoever was there when main ended, cancelled once; whoever those have spawned, cancelled
- * once in turn, after which there can be no others.
+ * main; whoever was there when main ended, cancelled once; whoever those have spawned,
+ * cancelled once in turn, after which there can be no others.
  */
 enum nook__stage {
     NOOK__OPEN,
@@ -585,9 +589,36 @@ void nook__census_fork(int before);
 void nook__view_child(void);
 void nook__dump_signal_child(void);
 
-/* The worker that runs here; NULL on other threads. Never kept over a switch. */
-struct nook__worker *nook__here(void);
-void nook__here_set(struct nook__worker *worker);
+/* The worker that runs here; NULL on other threads. Never kept over a switch. Not
+ * instrumented: a thread's own, which a fiber's history says nothing of. */
+extern __thread struct nook__worker *nook__here_word
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+#if NOOK__WORD_ASM
+static inline struct nook__worker *nook__here(void)
+{
+    struct nook__worker *worker;
+    NOOK__WORD_LOAD(nook__here_word, 0, worker);
+    return worker;
+}
+
+static inline void nook__here_set(struct nook__worker *worker)
+{
+    NOOK__WORD_STORE(nook__here_word, 0, worker);
+}
+#else
+struct nook__worker **nook__here_address(void);
+
+NOOK__FIBER struct nook__worker *nook__here(void)
+{
+    return *nook__here_address();
+}
+
+NOOK__FIBER void nook__here_set(struct nook__worker *worker)
+{
+    *nook__here_address() = worker;
+}
+#endif
 
 /* By the worker: at the end of its own queue. */
 static inline void nook__enqueue(struct nook__worker *worker, struct nook__event *event)
@@ -595,6 +626,19 @@ static inline void nook__enqueue(struct nook__worker *worker, struct nook__event
     atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
     event->order = atomic_load_explicit(&worker->run->shares, memory_order_relaxed);
     nook__list_append(&worker->queue, &event->link);
+}
+
+/* The same, while `next`, a task, comes out at its beginning. */
+static inline void nook__requeue(struct nook__worker *worker, struct nook__event *event,
+                                 struct nook__event *next)
+{
+    struct nook__link *queue = &worker->queue;
+    queue->next = next->link.next;
+    queue->next->prev = queue;
+    atomic_store_explicit(&next->ready, 0, memory_order_release);
+    atomic_store_explicit(&NOOK__CONTAINER(next, nook_task, event)->told, 0,
+                          memory_order_relaxed);
+    nook__enqueue(worker, event);
 }
 
 /* Under the lock. */

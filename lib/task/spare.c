@@ -50,7 +50,7 @@ static nook_task *new_record(void)
 static void clear(nook_task *task)
 {
     enum { PIECE = 16 };
-    for (size_t at = NOOK__ZERO_FROM; at < sizeof(*task); at += PIECE)
+    for (size_t at = NOOK__ZERO_FROM; at < NOOK__ZERO_TO; at += PIECE)
         memset((char *)task + at, 0, PIECE);
 }
 

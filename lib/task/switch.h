@@ -10,9 +10,10 @@
  * masked), whatever its creator had set.
  *
  * What does not travel: thread-local storage, errno, the signal mask (except
- * in the ucontext build, where swapcontext carries it), the x87 status word,
- * and every address of a thread-local that the compiler keeps in a register.
- * Whoever switches must, afterwards, use only what came through the stack.
+ * in the ucontext build, where swapcontext carries it), what floating point has
+ * raised (the flags in mxcsr or fpsr, the x87 status word), and every address of a thread-local
+ * that the compiler keeps in a register. Whoever switches must, afterwards, use only what came
+ * through the stack.
  */
 #ifndef NOOK__SWITCH_H
 #define NOOK__SWITCH_H
@@ -40,8 +41,14 @@ void nook__switch_discard(struct nook__switch *s);
  * Saves here into *from and continues *to. Returns when somebody switches
  * back to *from, perhaps on another thread. *from may start as {NULL, NULL}:
  * a thread's own stack needs no preparation. from and to may not be the same.
+ *
+ * nook__switch_on calls on(arg) first of all on the stack of *to, which may
+ * not switch. What that returns, the nook__switch returns that *to had parked
+ * in; 0 where nothing was called.
  */
-void nook__switch(struct nook__switch *from, struct nook__switch *to)
+int nook__switch(struct nook__switch *from, struct nook__switch *to)
     __attribute__((visibility("hidden")));
+int nook__switch_on(struct nook__switch *from, struct nook__switch *to, int (*on)(void *arg),
+                    void *arg) __attribute__((visibility("hidden")));
 
 #endif

@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * nook__switch for AArch64, AAPCS64.
+ * nook__switch and nook__switch_on for AArch64, AAPCS64.
  *
  * A parked stack holds, from its sp upwards: x19-x30, d8-d15, fpcr, a pad.
  * switch_frame.c builds the same frame by hand for a stack that has not run.
  * Both frames have one layout, so the unwinding notes stay true across the
  * change of sp. x18 belongs to the platform, and stays with the thread.
  */
-        .text
-        .globl  nook__switch
-        .hidden nook__switch
-        .type   nook__switch, %function
-        .p2align 4
-nook__switch:
-        .cfi_startproc
-        hint    #34                     /* bti c */
+
+.macro PARK
         sub     sp, sp, #176
         .cfi_adjust_cfa_offset 176
         stp     x19, x20, [sp, #0]
@@ -41,7 +35,9 @@ nook__switch:
         stp     d14, d15, [sp, #144]
         mrs     x9, fpcr
         str     x9, [sp, #160]
+.endm
 
+.macro CROSS
         mov     x10, sp
         str     x10, [x0]
         ldr     x10, [x1]
@@ -52,7 +48,11 @@ nook__switch:
         cmp     x9, x10
         b.eq    1f
         msr     fpcr, x10
-1:      ldp     d8, d9, [sp, #96]
+1:
+.endm
+
+.macro RESUME
+        ldp     d8, d9, [sp, #96]
         ldp     d10, d11, [sp, #112]
         ldp     d12, d13, [sp, #128]
         ldp     d14, d15, [sp, #144]
@@ -77,8 +77,37 @@ nook__switch:
         .cfi_restore x29
         .cfi_restore x30
         ret
+.endm
+
+        .text
+        .globl  nook__switch
+        .hidden nook__switch
+        .type   nook__switch, %function
+        .p2align 4
+nook__switch:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        PARK
+        CROSS
+        mov     w0, #0
+        RESUME
         .cfi_endproc
         .size   nook__switch, . - nook__switch
+
+        .globl  nook__switch_on
+        .hidden nook__switch_on
+        .type   nook__switch_on, %function
+        .p2align 4
+nook__switch_on:
+        .cfi_startproc
+        hint    #34                     /* bti c */
+        PARK
+        CROSS
+        mov     x0, x3
+        blr     x2
+        RESUME
+        .cfi_endproc
+        .size   nook__switch_on, . - nook__switch_on
 
 /*
  * Where a new stack starts: x19 is the entry function, x20 its argument, x29

@@ -15,12 +15,27 @@
 #include <string.h>
 #include <ucontext.h>
 
-struct start {
+/* What a parked stack keeps, and what is called on it first. */
+struct parked {
     ucontext_t context;
     fenv_t environment;
+    int (*on)(void *arg);
+    void *arg;
+};
+
+struct start {
+    struct parked parked;
     void (*entry)(void *arg);
     void *arg;
 };
+
+/* Not every swapcontext keeps the floating-point environment. */
+static inline __attribute__((always_inline)) NOOK__UNINSTRUMENTED int
+arrive(struct parked *here)
+{
+    fesetenv(&here->environment);
+    return here->on != NULL ? here->on(here->arg) : 0;
+}
 
 /* Room for the start record and for the library's own frames. */
 #define SMALLEST (sizeof(struct start) + 2048U)
@@ -29,7 +44,7 @@ struct start {
 static void start_here(unsigned high, unsigned low)
 {
     struct start *start = (struct start *)(uintptr_t)((uint64_t)high << 32 | low);
-    fesetenv(&start->environment);
+    (void)arrive(&start->parked);
     start->entry(start->arg);
     __builtin_trap();
 }
@@ -46,19 +61,19 @@ int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_
     memset(start, 0, sizeof *start);
     fegetenv(&creator);
     fesetenv(FE_DFL_ENV);
-    fegetenv(&start->environment);
+    fegetenv(&start->parked.environment);
     fesetenv(&creator);
     start->entry = entry;
     start->arg = arg;
-    if (getcontext(&start->context) != 0)
+    if (getcontext(&start->parked.context) != 0)
         return NOOK_ENOMEM;
-    start->context.uc_stack.ss_sp = stack_low;
-    start->context.uc_stack.ss_size = top - (uintptr_t)stack_low;
-    start->context.uc_link = NULL;
-    makecontext(&start->context, (void (*)(void))start_here, 2, (unsigned)(halves >> 32),
+    start->parked.context.uc_stack.ss_sp = stack_low;
+    start->parked.context.uc_stack.ss_size = top - (uintptr_t)stack_low;
+    start->parked.context.uc_link = NULL;
+    makecontext(&start->parked.context, (void (*)(void))start_here, 2, (unsigned)(halves >> 32),
                 (unsigned)halves);
     to->sp = NULL;
-    to->extra = &start->context;
+    to->extra = &start->parked;
     return 0;
 }
 
@@ -68,13 +83,19 @@ void nook__switch_discard(struct nook__switch *s)
     s->extra = NULL;
 }
 
-/* Not every swapcontext keeps the floating-point environment. */
-NOOK__UNINSTRUMENTED void nook__switch(struct nook__switch *from, struct nook__switch *to)
+NOOK__UNINSTRUMENTED int nook__switch_on(struct nook__switch *from, struct nook__switch *to,
+                                         int (*on)(void *arg), void *arg)
 {
-    ucontext_t here;
-    fenv_t environment;
-    fegetenv(&environment);
+    struct parked here, *there = to->extra;
+    fegetenv(&here.environment);
     from->extra = &here;
-    swapcontext(&here, to->extra);
-    fesetenv(&environment);
+    there->on = on;
+    there->arg = arg;
+    swapcontext(&here.context, &there->context);
+    return arrive(&here);
+}
+
+NOOK__UNINSTRUMENTED int nook__switch(struct nook__switch *from, struct nook__switch *to)
+{
+    return nook__switch_on(from, to, NULL, NULL);
 }

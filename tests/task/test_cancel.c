@@ -235,6 +235,76 @@ static void a_request_before_the_woken_task_runs_ends_its_wait(void **state)
     expect_woken_cancelled(VIRTUAL, (struct woken){.wait = one_wait_in_time, .sleeps = MS});
 }
 
+/* --- cancelled while it yields --------------------------------------------- */
+
+/* How the one that cancels leaves its worker to the one that yields. */
+enum leaving { YIELDS, SLEEPS, JOINS, ENDS };
+
+struct yields {
+    enum leaving leaving;
+    int asked, rcs[3], after;
+    nook_task *task;
+};
+
+static int yield_on(void *arg)
+{
+    struct yields *yields = arg;
+    while (!yields->asked)
+        (void)nook_yield();
+    for (int i = 0; i < 3; i++)
+        yields->rcs[i] = nook_yield();
+    yields->after = nook_sleep(MS);
+    return 0;
+}
+
+static int cancel_in_a_yield(void *arg)
+{
+    struct yields *yields = arg;
+    yields->asked = 1;
+    int rc = nook_yield(); /* now it is in the yield that counts */
+    if (rc == 0)
+        rc = nook_task_cancel(yields->task);
+    if (rc == 0 && yields->leaving == YIELDS)
+        rc = nook_yield();
+    if (rc == 0 && yields->leaving == SLEEPS)
+        rc = nook_sleep(MS);
+    if (rc == 0 && yields->leaving == JOINS)
+        rc = nook_task_join(yields->task, NULL);
+    return rc;
+}
+
+static int cancel_who_yields(void *arg)
+{
+    struct yields *yields = arg;
+    nook_task *canceller = NULL;
+    int result = 0, rc = nook_task_spawn(&yields->task, yield_on, yields, &on_first);
+    if (rc == 0)
+        rc = nook_task_spawn(&canceller, cancel_in_a_yield, yields, &on_first);
+    if (rc == 0)
+        rc = nook_task_join(canceller, &result);
+    if (rc == 0)
+        rc = nook_task_join(yields->task, NULL);
+    nook_task_unref(canceller);
+    nook_task_unref(yields->task);
+    return rc != 0 ? rc : result;
+}
+
+/* Whoever lets it go on: another that yields, or parks, or ends. */
+static void a_yield_is_cancelled_whoever_resumes_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        for (enum leaving leaving = YIELDS; leaving <= ENDS; leaving++) {
+            struct yields yields = {.leaving = leaving};
+            assert_int_equal(run(one_thread[i], cancel_who_yields, &yields), 0);
+            assert_int_equal(yields.rcs[0], NOOK_ECANCELED);
+            assert_int_equal(yields.rcs[1], 0);
+            assert_int_equal(yields.rcs[2], 0);
+            assert_int_equal(yields.after, 0);
+        }
+    }
+}
+
 /* --- a task that waits for a task ----------------------------------------- */
 
 struct pair {
@@ -767,6 +837,7 @@ int main(void)
         task_test(a_wait_for_a_descriptor_is_cancelled),
         task_test(a_task_may_cancel_itself_and_hears_of_it_at_its_next_park),
         task_test(a_request_before_the_woken_task_runs_ends_its_wait),
+        task_test(a_yield_is_cancelled_whoever_resumes_it),
         task_test(a_cancel_goes_to_the_awaited_task_first),
         task_test(an_awaited_task_may_swallow_it),
         task_test(a_cancelled_gather_cancels_all_and_says_so),

@@ -487,6 +487,69 @@ static void a_stack_moves_between_threads(void **state)
     coroutine_free(&c);
 }
 
+/* --- what is called on the other stack -------------------------------------- */
+
+struct landing {
+    struct coroutine c;
+    uintptr_t frame;
+    int calls, calls_at_start, returned;
+};
+
+static int note_landing(void *arg)
+{
+    struct landing *landing = arg;
+    nook__fiber_arrive(&landing->c.fiber);
+    landing->frame = (uintptr_t)__builtin_frame_address(0);
+    landing->calls++;
+    return 42;
+}
+
+NOOK__UNINSTRUMENTED static int leave_for_return(struct coroutine *self)
+{
+    nook__fiber_leave(&self->fiber, &self->owner_fiber, 0);
+    return nook__switch(&self->here, &self->owner);
+}
+
+NOOK__UNINSTRUMENTED static void landing_entry(void *arg)
+{
+    struct landing *landing = arg;
+    landing->calls_at_start = landing->calls;
+    landing->returned = leave_for_return(&landing->c);
+    coroutine_leave(&landing->c, 1);
+}
+
+NOOK__UNINSTRUMENTED static int land_on(struct landing *landing)
+{
+    struct coroutine *c = &landing->c;
+    nook__fiber_thread(&c->owner_fiber);
+    nook__fiber_leave(&c->owner_fiber, &c->fiber, 0);
+    int rc = nook__switch_on(&c->owner, &c->here, note_landing, landing);
+    nook__fiber_arrive(&c->owner_fiber);
+    return rc;
+}
+
+/* On a new stack before its entry, on a parked one before its switch returns. */
+static void what_is_called_comes_first_on_the_other_stack(void **state)
+{
+    struct landing landing = {.returned = -1};
+    struct coroutine *c = &landing.c;
+    assert_int_equal(coroutine_start(c, *state, NULL, NULL), 0);
+    char *top = nook__stack_top(&c->stack);
+    assert_int_equal(nook__switch_prepare(&c->here, c->stack.low, (size_t)(top - c->stack.low),
+                                          landing_entry, &landing),
+                     0);
+    assert_int_equal(land_on(&landing), 0);
+    assert_int_equal(landing.calls_at_start, 1);
+    assert_true(landing.frame > (uintptr_t)c->stack.low);
+    assert_true(landing.frame < (uintptr_t)c->stack.low + c->stack.size);
+    assert_int_equal(landing.frame % 16, 0);
+    assert_int_equal(landing.returned, -1);
+    assert_int_equal(land_on(&landing), 0);
+    assert_int_equal(landing.calls, 2);
+    assert_int_equal(landing.returned, 42);
+    coroutine_free(c);
+}
+
 /* --- debuggers ------------------------------------------------------------ */
 
 struct unwound {
@@ -562,6 +625,7 @@ int main(void)
         TEST(a_thousand_stacks_take_turns),
         TEST(two_stacks_switch_to_each_other),
         TEST(a_stack_moves_between_threads),
+        TEST(what_is_called_comes_first_on_the_other_stack),
         TEST(a_backtrace_ends_at_the_entry),
         TEST(no_stack_is_executable),
     };
