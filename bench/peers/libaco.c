@@ -89,13 +89,9 @@ static void park(long n)
 PEER_PARKED(park)
 
 static const struct bench benches[] = {
-    PEER_YIELD(2, yield, make_ring),
-    PEER_YIELD(1000, yield, make_ring),
-    PEER_YIELD(100000, yield, make_ring),
+    PEER_YIELDS(yield, make_ring),
     PEER_SPAWN(spawn_join, spawning),
-    PEER_PARKED_AT(10000),
-    PEER_PARKED_AT(100000),
-    PEER_PARKED_AT(1000000),
+    PEER_PARKED_AT_EACH,
     PEER("switch", 2, yield, 4, make_ring),
     PEER("switch", 1000, yield, 2000, make_ring),
 };

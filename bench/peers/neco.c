@@ -143,14 +143,10 @@ static void park(long n)
 PEER_PARKED(park)
 
 static const struct bench benches[] = {
-    PEER_YIELD(2, yield, tasks),
-    PEER_YIELD(1000, yield, tasks),
-    PEER_YIELD(100000, yield, tasks),
+    PEER_YIELDS(yield, tasks),
     PEER_SPAWN(spawn_join, spawning),
     PEER_PING_PONG("channel", 1, ping_pong, pair),
-    PEER_PARKED_AT(10000),
-    PEER_PARKED_AT(100000),
-    PEER_PARKED_AT(1000000),
+    PEER_PARKED_AT_EACH,
 };
 
 int main(int argc, char **argv)

@@ -24,8 +24,15 @@
 #define PEER_VARIABLES(name, turns, make) \
     PEER_VARIABLES_100(name, turns, make), PEER(name, 1000, turns, 1, make)
 
+/* Loops get, get_each and set, with up to 1000. */
+#define PEER_GET_AND_SET(make)                                                    \
+    PEER_VARIABLES("get", get, make), PEER_VARIABLES("get-each", get_each, make), \
+        PEER_VARIABLES("set", set, make)
+
 /* One turn of the loop is a yield of each of the n tasks. */
 #define PEER_YIELD(size, turns, make) PEER("yield", size, turns, size, make)
+#define PEER_YIELDS(turns, make) \
+    PEER_YIELD(2, turns, make), PEER_YIELD(1000, turns, make), PEER_YIELD(100000, turns, make)
 
 /* A turn spawns n tasks and joins them all. */
 #define PEER_SPAWN(turns, make) \
@@ -40,6 +47,8 @@
     {                                                                   \
         .metric = "create", .n = size, .figure = peer_create            \
     }
+#define PEER_PARKED_AT_EACH \
+    PEER_PARKED_AT(10000), PEER_PARKED_AT(100000), PEER_PARKED_AT(1000000)
 
 /*
  * `park(n)` calls peer_creating() with its runtime up, makes n tasks, lets each run until it

@@ -178,18 +178,12 @@ static void park(long n)
 PEER_PARKED(park)
 
 static const struct bench benches[] = {
-    PEER_VARIABLES("get", get, with_keys),
-    PEER_VARIABLES("get-each", get_each, with_keys),
-    PEER_VARIABLES("set", set, with_keys),
-    PEER_YIELD(2, yield, tasks),
-    PEER_YIELD(1000, yield, tasks),
-    PEER_YIELD(100000, yield, tasks),
+    PEER_GET_AND_SET(with_keys),
+    PEER_YIELDS(yield, tasks),
     PEER_SPAWN(spawn_join, spawning),
     PEER_PING_PONG("channel", 1, ping_pong, same_vcpu),
     PEER_PING_PONG("wake-asleep", 2, ping_pong, two_vcpus),
-    PEER_PARKED_AT(10000),
-    PEER_PARKED_AT(100000),
-    PEER_PARKED_AT(1000000),
+    PEER_PARKED_AT_EACH,
 };
 
 int main(int argc, char **argv)

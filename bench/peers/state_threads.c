@@ -148,14 +148,10 @@ static const struct bench benches[] = {
     PEER("get", 8, get, 1, with_keys),
     PEER("set", 1, set, 1, with_keys),
     PEER("set", 8, set, 1, with_keys),
-    PEER_YIELD(2, yield, ring),
-    PEER_YIELD(1000, yield, ring),
-    PEER_YIELD(100000, yield, ring),
+    PEER_YIELDS(yield, ring),
     PEER_SPAWN(spawn_join, spawning),
     PEER_PING_PONG("channel", 1, yield, two),
-    PEER_PARKED_AT(10000),
-    PEER_PARKED_AT(100000),
-    PEER_PARKED_AT(1000000),
+    PEER_PARKED_AT_EACH,
 };
 
 int main(int argc, char **argv)

@@ -4,15 +4,9 @@
 # anything, and gives as many numbers as it is asked for.
 set -u
 folder=$1
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0 measured=0
-
-fail()
-{
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+# shellcheck source=tests/checks.sh
+. "$(dirname "$0")/../checks.sh"
+measured=0
 
 # measure PROGRAM METRIC N
 measure()
@@ -39,5 +33,5 @@ for program in "$folder"/*; do
         case $n in 1 | 2) measure "$program" "$metric" "$n" ;; esac
     done <"$work/entries"
 done
-echo "$measured things measured, $failures failures"
-[ "$measured" -gt 40 ] && [ "$failures" -eq 0 ]
+[ "$measured" -gt 40 ] || fail "only $measured things were measured"
+passed "$measured things measured"

@@ -4,40 +4,15 @@
 # the script that can see only the tools named here.
 set -u
 dev=$1
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0
+# shellcheck source=tests/checks.sh
+. "$(dirname "$0")/../checks.sh"
 
-fail()
-{
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
-
-# expect STATUS WORD...: runs the script; its output is in $work/out and $work/err.
-expect()
-{
-    wanted=$1
-    shift
-    "$@" >"$work/out" 2>"$work/err" </dev/null
-    status=$?
-    [ "$status" -eq "$wanted" ] || fail "$*: exit $status, not $wanted: $(cat "$work/err")"
-}
-
-said()
-{
-    grep -q -e "$1" "$work/err" || fail "no '$1' in: $(cat "$work/err")"
-}
-
-# usage WORD ARGUMENT...: exit 2, one line on stderr with WORD in it, nothing on stdout.
+# usage WORD ARGUMENT...: what it says of them has the word in it.
 usage()
 {
     word=$1
     shift
-    expect 2 "$dev" "$@"
-    [ "$(wc -l <"$work/err")" -eq 1 ] || fail "dev $*: not one line: $(cat "$work/err")"
-    [ ! -s "$work/out" ] || fail "dev $*: printed something"
-    said "$word"
+    expect_usage "$word" "$dev" "$@"
 }
 
 usage 'expected demo, leaks, explore, test, bench, lint or help'
@@ -103,5 +78,4 @@ expect 1 env PATH="$work/bin" "$work/a clone/dev" demo
 said 'expected CMake 3.25 or newer, found 3.22'
 grep -q apt-get "$work/called" && fail "apt-get was called though nothing is missing"
 
-[ "$failures" -eq 0 ] && echo "dev says what it expects and what it installs"
-[ "$failures" -eq 0 ]
+passed "dev says what it expects and what it installs"

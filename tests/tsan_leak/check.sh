@@ -7,14 +7,8 @@ set -u
 switches=$1
 case=$2
 shift 2
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0
-
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
+# shellcheck source=tests/checks.sh
+. "$(dirname "$0")/../checks.sh"
 
 # says FILE WORDS: they are in it.
 says() {
@@ -44,8 +38,5 @@ else
     [ ! -s "$work/err" ] || fail "something was reported"
 fi
 
-if [ "$failures" -ne 0 ]; then
-    cat "$work/out" "$work/err"
-    exit 1
-fi
-echo "$case, switches $switches: as it should be"
+[ "$failures" -eq 0 ] || cat "$work/out" "$work/err"
+passed "$case, switches $switches: as it should be"

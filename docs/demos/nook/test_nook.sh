@@ -3,36 +3,15 @@
 # The program nook as a user runs it: test_nook.sh PATH-OF-NOOK
 set -u
 nook=$1
-work=$(mktemp -d) || exit 1
-trap 'rm -rf "$work"' EXIT
-failures=0
+# shellcheck source=tests/checks.sh
+. "$(dirname "$0")/../../../tests/checks.sh"
 
-fail() {
-    echo "FAILED: $*"
-    failures=$((failures + 1))
-}
-
-# expect STATUS WORD...: runs nook; its output is in $work/out and $work/err.
-expect() {
-    wanted=$1
-    shift
-    "$nook" "$@" >"$work/out" 2>"$work/err" </dev/null
-    status=$?
-    [ "$status" -eq "$wanted" ] || fail "nook $*: exit $status, not $wanted: $(cat "$work/err")"
-}
-
-# A usage error: exit 2, one line on stderr with a word that helps, nothing on stdout.
-usage() {
+# usage WORD ARGUMENT...: what it says of them has the word in it.
+usage()
+{
     word=$1
     shift
-    expect 2 "$@"
-    [ "$(wc -l <"$work/err")" -eq 1 ] || fail "nook $*: not one line: $(cat "$work/err")"
-    [ ! -s "$work/out" ] || fail "nook $*: printed something"
-    grep -q -e "$word" "$work/err" || fail "nook $*: no '$word' in: $(cat "$work/err")"
-}
-
-printed() {
-    grep -q -e "$1" "$work/out" || fail "no '$1' in: $(cat "$work/out")"
+    expect_usage "$word" "$nook" "$@"
 }
 
 # --- bad usage says what was expected
@@ -56,44 +35,44 @@ usage 'replay' explore --replay '!'
 usage 'replay' explore --tasks 2 --replay zzzzzzzzzzzz
 usage 'help' help me
 
-expect 0 help
+expect 0 "$nook" help
 printed '^usage: nook demo'
-expect 0 --version
+expect 0 "$nook" --version
 printed '^nook [0-9]'
 
 # --- every schedule is run, and the counts are exact
 
-expect 0 explore --tasks 2
+expect 0 "$nook" explore --tasks 2
 printed '2 tasks, storage thread: 4 of 6 possible schedules leak'
-expect 0 explore --tasks 4 --storage context
+expect 0 "$nook" explore --tasks 4 --storage context
 printed '4 tasks, storage context: 0 of 2520 possible schedules leak'
-expect 0 explore --tasks 3
+expect 0 "$nook" explore --tasks 3
 printed '3 tasks, storage thread: 84 of 90 possible schedules leak'
 replay=$(sed -n 's/.*--replay //p' "$work/out")
 [ -n "$replay" ] || fail "explore names no schedule to replay"
 
 # --- the same string gives the same run
 
-expect 0 explore --tasks 3 --replay "$replay"
+expect 0 "$nook" explore --tasks 3 --replay "$replay"
 printed 'LEAK'
 printed "schedule $replay\$"
 cp "$work/out" "$work/first"
-expect 0 explore --tasks 3 --replay "$replay"
+expect 0 "$nook" explore --tasks 3 --replay "$replay"
 cmp -s "$work/out" "$work/first" || fail "a replay differs from the one before"
-expect 0 explore --tasks 3 --storage context --replay "$replay"
+expect 0 "$nook" explore --tasks 3 --storage context --replay "$replay"
 printed '0 of 3 reads wrong'
 
-expect 0 explore --tasks 6 --seed 7
+expect 0 "$nook" explore --tasks 6 --seed 7
 cp "$work/out" "$work/first"
 printed 'sampled'
-expect 0 explore --tasks 6 --seed 7
+expect 0 "$nook" explore --tasks 6 --seed 7
 cmp -s "$work/out" "$work/first" || fail "the same seed gave other schedules"
 
 # --- counts
 
 "$nook" leaks '?' 2>&1 | sed -n 's/.*cases: //p' | tr ' ' '\n' >"$work/cases"
 [ "$(wc -l <"$work/cases")" -ge 20 ] || fail "few cases: $(cat "$work/cases")"
-expect 0 leaks child pinned
+expect 0 "$nook" leaks child pinned
 [ "$(grep -c ' of ' "$work/out")" -eq 4 ] || fail "not two cases and two headings: $(cat "$work/out")"
 
 # --- JSON: every case keeps its promise, and a program can read it
@@ -118,12 +97,12 @@ for case, storages in seen.items():
     assert sum(map(sum, leaking)) > 0, (case, "leaks nowhere")
     assert clean != "cured" or sum(storages["context"]) > 0, (case, "needs no cure")
 END
-expect 0 leaks --json
+expect 0 "$nook" leaks --json
 [ ! -s "$work/err" ] || fail "nook leaks complains: $(cat "$work/err")"
 if command -v python3 >/dev/null; then
     python3 "$work/check.py" "$work/out" "$work/cases" || fail "the JSON is not as it should be"
 fi
-expect 0 leaks --json child-writes callback
+expect 0 "$nook" leaks --json child-writes callback
 object='{"case": "[a-z-]*", "storage": "[a-z]*", "wrong": [0-9]*, "of": [0-9]*, "unit": "[^"]*"}'
 [ "$(grep -c "^  $object,\{0,1\}\$" "$work/out")" -eq 6 ] || fail "not 6 objects: $(cat "$work/out")"
 [ "$(head -n 1 "$work/out")$(tail -n 1 "$work/out")" = '[]' ] || fail "not an array"
@@ -134,7 +113,7 @@ narrow() {
     awk 'length($0) > 80 { print; wide = 1 } END { exit wide }' "$work/out" || fail "$1 is wider than 80 columns"
 }
 
-expect 0 demo
+expect 0 "$nook" demo
 narrow demo
 awk '/^-- / { name = $2; lines = 0 } name != "" && name != "all" && ++lines > 40 { print name; long = 1 } END { exit long }' \
     "$work/out" || fail "a case of nook demo takes more than 40 lines"
@@ -145,13 +124,13 @@ grep -q '113280 of 113400' "$work/table" || fail "the table lacks a count"
 while read -r case; do
     grep -q "^$case  " "$work/table" || fail "the table lacks $case"
     [ "$case" != interleave ] || continue # it is short, was seen above, and takes long
-    expect 0 demo "$case"
+    expect 0 "$nook" demo "$case"
     narrow "demo $case"
     printed "^-- $case "
 done <"$work/cases"
-expect 0 demo child
+expect 0 "$nook" demo child
 printed 'LOST'
-expect 0 demo stack-order
+expect 0 "$nook" demo stack-order
 printed 'LEAK'
 escape=$(printf '\033')
 grep -q "$escape" "$work/out" && fail "colour in a pipe"
@@ -170,5 +149,4 @@ if [ -w /dev/full ]; then
     "$nook" leaks child >/dev/full 2>/dev/null && fail "no error for a full disk"
 fi
 
-[ "$failures" -eq 0 ] && echo "the program does what its help says"
-[ "$failures" -eq 0 ]
+passed "the program does what its help says"
