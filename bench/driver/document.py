@@ -13,6 +13,7 @@ The words are written by hand and contain no figure that was measured; each is a
 
 import os
 import re
+import textwrap
 
 import budget
 import stats
@@ -40,7 +41,9 @@ def grid(head, rows):
 
 
 def bullets(lines):
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(textwrap.fill(line, 95, initial_indent="- ", subsequent_indent="  ",
+                                   break_long_words=False, break_on_hyphens=False)
+                     for line in lines)
 
 
 def summary_cells(result):
