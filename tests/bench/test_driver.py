@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """test_driver.py FAKE: what the driver of the bench makes of known samples and programs."""
 
+import html.parser
 import json
 import math
 import os
@@ -18,7 +19,9 @@ sys.path.insert(0, DRIVER)
 
 import document  # noqa: E402
 import measure  # noqa: E402
+import plot  # noqa: E402
 import programs as P  # noqa: E402
+import report  # noqa: E402
 import results as R  # noqa: E402
 import stats  # noqa: E402
 import table  # noqa: E402
@@ -242,6 +245,75 @@ class Table(unittest.TestCase):
         row = next(text for text in said.splitlines() if text.startswith("get-first"))
         self.assertEqual(row.split()[-1], "open")
         self.assertIn("get-first 1: less than what is subtracted", said)
+
+
+class Elements(html.parser.HTMLParser):
+    """Counts elements, collects identities, and minds what is left open."""
+
+    EMPTY = {"meta", "circle", "rect", "line", "polygon", "polyline"}
+
+    def __init__(self, page):
+        super().__init__()
+        self.counts, self.ids, self.fetched, self.open, self.crossed = {}, [], [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.ids += [value for key, value in attrs if key == "id"]
+        self.fetched += [value for key, value in attrs
+                         if key in ("src", "href") and not value.startswith("#")]
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.EMPTY:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.crossed.append(tag)
+
+
+class Report(unittest.TestCase):
+    """build/bench/report.html"""
+
+    def page(self):
+        found = [result(m, n, p, 3.0 * k, role, label)
+                 for m in ("get", "set", "yield") for n in (2, 8, 1000)
+                 for k, (p, role, label) in enumerate((
+                     ("nook", "own", "nook 1.0"), ("go", "peer", "Go <1.19>"),
+                     ("st", "peer", "State Threads 1.9")), 1)]
+        found += [result("channel", 1, "nook", 9.0), result("tls-read-local-exec", 1, "floor", 0.3, "floor"),
+                  result("local-get", 1, "nook", 9.0), result("parked-bytes", 100, "nook", 4200.0)]
+        return report.Report(a_run(*found), T.Targets()).page()
+
+    def test_each_plot_has_its_numbers_and_nothing_is_fetched(self):
+        page = self.page()
+        found = Elements(page)
+        self.assertEqual((found.open, found.crossed, found.fetched), ([], [], []))
+        self.assertNotRegex(page, "https?:|@import|url\\(")
+        self.assertEqual(len(found.ids), len(set(found.ids)))
+        self.assertEqual(found.counts["svg"], found.counts["figure"])
+        self.assertEqual(page.count("<summary>The numbers</summary>"), found.counts["svg"])
+        self.assertGreaterEqual(found.counts["svg"], 6)
+        self.assertIn("Go &lt;1.19&gt;", page)
+
+    def test_a_plots_axes_have_their_units(self):
+        drawn = report.Report(a_run(*[result("get", n, "nook", 2.0) for n in (1, 8)]), T.Targets())
+        said = drawn.against_n("get", "reading", "variables that are bound")
+        self.assertIn(">ns (log)<", said)
+        self.assertIn(">variables that are bound<", said)
+
+    def test_labels_do_not_meet(self):
+        places = sorted(plot.spread([50.0] * 10 + [51.0, 300.0, 299.0], 16, 26, 300).values())
+        self.assertTrue(all(b - a >= 15.999 for a, b in zip(places, places[1:])))
+        self.assertLessEqual(places[-1], 300)
+        self.assertGreaterEqual(places[0], 26)
+
+    def test_an_axis_has_ticks_enough(self):
+        for low, high in ((1.0, 1.1), (1, 2), (1, 9), (0.5, 200), (1, 1e6)):
+            self.assertIn(len(plot.Log([low, high], 0, 100).ticks()), range(3, 11), (low, high))
 
 
 class Document(unittest.TestCase):
