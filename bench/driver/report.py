@@ -238,7 +238,7 @@ class Report:
         yield ("targets", "Against the targets", [
             "<p>Each row: what nook takes, how many times the floor that is, how many times as much "
             "the quickest other library of this run takes, whom nook must beat, and what was aimed "
-            "at. ns, and bytes for memory. A sign ° marks a peer that was not part of "
+            "at. Figures are in ns, those of memory in bytes. A sign ° marks a peer that was not part of "
             "this run: its figure is a recorded one, scaled by the floor of both runs. "
             "A sign ~ marks a median whose 95 % interval is wider than "
             f"{stats.Summary.LIMIT:.0%} of it.</p>", self.verdicts(),
