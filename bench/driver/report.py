@@ -142,8 +142,8 @@ class Report:
         rows = []
         for one in series:
             costs = dict(one.points)
-            rows.append([one.name] + [table.number(costs[n]) if n in costs else "" for n in ns]
-                        + [self.growth(one, unit)])
+            rows.append([one.name, *[table.number(costs[n]) if n in costs else "" for n in ns],
+                         *([self.growth(one, unit)] if len(ns) > 2 else [])])
         own = [f"{one.name} is {self.growth(one, unit)}"
                for one in series if one.kind == "own" and len(one.points) > 2]
         drawing = plot.lines(self.identity(), f"{metric}: {words}",
@@ -151,7 +151,8 @@ class Report:
                              x_words, "ns (log)" if unit == "ns" else f"{unit} (log)")
         return (f'<h3 id="{metric}">{escape(metric)}</h3>\n' +
                 figure(drawing, f"{words[0].upper()}{words[1:]}. {unit}, minimum.",
-                       ["", *[f"{n:,}" for n in ns], "growth"], rows, own))
+                       ["", *[f"{n:,}" for n in ns], *(["growth"] if len(ns) > 2 else [])],
+                       rows, own))
 
     # --- bars
 
