@@ -19,6 +19,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 
 
+HIDDEN = ("--programs", "--peer-programs", "--out", "--page")
 EPILOG = """\
 dev bench --budget [--record] [PATH...]   counts the instructions of the hot paths
                   instead, against bench/budget.txt; more: --budget --help
@@ -70,6 +71,13 @@ def give_up(why, status=1):
     sys.exit(status)
 
 
+def command_of(words):
+    """What was typed, without the options that only tests use."""
+    shown = [word for before, word in zip([None, *words], words)
+             if word not in HIDDEN and before not in HIDDEN]
+    return " ".join(["./dev bench", *shown])
+
+
 def earlier_run(path):
     try:
         return results.read(path)
@@ -106,7 +114,7 @@ def main(words):
     if chosen.source:
         run = earlier_run(chosen.source)
     else:
-        run, failed = new_run(chosen, " ".join(["./dev bench", *words]))
+        run, failed = new_run(chosen, command_of(words))
         results.write(run, os.path.join(chosen.out, "result.json"))
     held = targets.Targets()
     report.write(run, held, os.path.join(chosen.out, "report.html"))

@@ -17,6 +17,8 @@ def number(value):
 
 
 def ratio(value):
+    if value < 0.001:
+        return "<0.001x"
     return f"{value:.2g}x" if value < 9.95 else f"{value:,.0f}x"
 
 
@@ -94,8 +96,12 @@ def grouped(found):
 
 
 def doubts(shown):
-    """Figures that are not to be trusted, and why."""
-    return [f"~ {r.metric} {r.n}: {r.summary.doubt}" for r in shown if r.summary.doubt]
+    """Figures that are not to be trusted, in one line."""
+    names = {}
+    for r in shown:
+        if r.summary.doubt:
+            names.setdefault(r.metric, []).append(how_many(r.n))
+    return "; ".join(f"{metric} {', '.join(ns)}" for metric, ns in names.items())
 
 
 def opponents(judged_rows):
@@ -147,9 +153,9 @@ def render(run, targets, program="nook"):
         lines += ["", "Not beaten, or not compared:"] + notes
     notes = doubts(shown + bare)
     if notes:
-        lines += ["", f"Doubtful, because the 95 % interval of the median is wider than "
-                      f"{stats.Summary.LIMIT:.0%} of it; measure again on a quiet machine:"]
-        lines += notes
+        lines += ["", f"Doubtful (~), because the 95 % interval of the median is wider than "
+                      f"{stats.Summary.LIMIT:.0%} of it, or of one round; measure again on a "
+                      f"quiet machine: {notes}"]
     if run.skipped:
         lines += ["", "Not measured:"] + [f"{who}: {why}" for who, why in run.skipped.items()]
     return [wrapped for text in lines for wrapped in
