@@ -72,7 +72,7 @@ class Log:
 
     def ticks(self):
         decades = math.log10(self.high / self.low)
-        steps = (1, 2, 5) if decades < 2.5 else (1,)
+        steps = (1, 1.5, 2, 3, 4, 5, 7) if decades < 0.9 else (1, 2, 5) if decades < 2.5 else (1,)
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         ticks = [step * 10.0 ** power for power in range(first, last + 1) for step in steps]
         return [tick for tick in ticks if self.low <= tick <= self.high]

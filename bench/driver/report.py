@@ -3,6 +3,7 @@
 
 import html
 import os
+import re
 
 import plot
 import stats
@@ -50,27 +51,34 @@ WRITES = ["tls-write-local-exec", "tls-write-initial-exec", "tls-write-global-dy
           "tls-write-tlsdesc", "pthread-set", "tss-set", "key-set", "set-plain", "local-set"]
 
 
+# How the cells with these words look.
+VERDICTS = {T.AIM: "good", T.MISSES: "bad"}
+
+
 def escape(words):
     return html.escape(str(words))
 
 
-def grid(head, rows, classes=""):
+def grid(head, rows):
     """A table; the first cell of a row is its head."""
-    lines = [f'<div class="wide"><table class="{classes}"><thead><tr>']
+    lines = ['<div class="wide"><table><thead><tr>']
     lines += [f'<th scope="col">{escape(cell)}</th>' for cell in head]
     lines.append("</tr></thead><tbody>")
     for row in rows:
         cells = [f'<th scope="row">{escape(row[0])}</th>']
         for cell in row[1:]:
-            kind = ' class="n"' if str(cell)[:1] in "0123456789~-><" else ""
-            cells.append(f"<td{kind}>{escape(cell)}</td>")
+            kind = VERDICTS.get(str(cell).rstrip(T.STAR)) or \
+                ("n" if re.match(r"[~-]?\d[\d.,]*[xkM]?$", str(cell)) else "")
+            cells.append(f'<td class="{kind}">{escape(cell)}</td>' if kind else
+                         f"<td>{escape(cell)}</td>")
         lines.append("<tr>" + "".join(cells) + "</tr>")
     lines.append("</tbody></table></div>")
     return "\n".join(lines)
 
 
 def figure(drawing, caption, head, rows, notes=()):
-    parts = ["<figure>", drawing, f"<figcaption>{escape(caption)}</figcaption>"]
+    parts = ["<figure>", f'<div class="wide">{drawing}</div>',
+             f"<figcaption>{escape(caption)}</figcaption>"]
     if notes:
         parts.append("<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>")
     parts += ["<details><summary>The numbers</summary>", grid(head, rows), "</details>",
@@ -122,9 +130,9 @@ class Report:
             found.append(plot.Series("floor", points, "floor"))
         return [one for one in found if one.points]
 
-    def growth(self, series, unit="ns"):
-        return [f"{one.name}: {stats.Growth(one.points).sentence(unit)}"
-                for one in series if one.kind != "floor" and len(one.points) > 2]
+    @staticmethod
+    def growth(one, unit):
+        return stats.Growth(one.points).sentence(unit) if len(one.points) > 2 else ""
 
     def against_n(self, metric, words, x_words, unit="ns"):
         series = self.series(metric)
@@ -134,13 +142,17 @@ class Report:
         rows = []
         for one in series:
             costs = dict(one.points)
-            rows.append([one.name] + [table.number(costs[n]) if n in costs else "" for n in ns])
+            rows.append([one.name, *[table.number(costs[n]) if n in costs else "" for n in ns],
+                         *([self.growth(one, unit)] if len(ns) > 2 else [])])
+        own = [f"{one.name} is {self.growth(one, unit)}"
+               for one in series if one.kind == "own" and len(one.points) > 2]
         drawing = plot.lines(self.identity(), f"{metric}: {words}",
                              "Cost against n; the table below has the numbers.", series,
                              x_words, "ns (log)" if unit == "ns" else f"{unit} (log)")
         return (f'<h3 id="{metric}">{escape(metric)}</h3>\n' +
                 figure(drawing, f"{words[0].upper()}{words[1:]}. {unit}, minimum.",
-                       ["", *[f"{n:,}" for n in ns]], rows, self.growth(series, unit)))
+                       ["", *[f"{n:,}" for n in ns], *(["growth"] if len(ns) > 2 else [])],
+                       rows, own))
 
     # --- bars
 
@@ -182,16 +194,17 @@ class Report:
             judged = self.targets.judge(self.run, result)
             if judged.verdict == T.NONE:
                 continue
-            opponents = [f"{o.name} " + ("?" if o.figure is None else table.number(o.figure))
+            opponents = [f"{table.bare_name(o.name)} " + ("?" if o.figure is None else table.number(o.figure))
                          + ("°" if o.recorded else "") for o in judged.opponents]
             rows.append([f"{result.metric} {result.n:,}", table.number(result.summary.min),
                          ("~" if result.summary.doubt else "")
                          + table.number(result.summary.median),
                          table.ratio(judged.floors) if judged.floors else "",
-                         "; ".join(opponents), table.number(judged.aim) if judged.aim else "",
-                         judged.verdict])
-        return grid(["metric, n", "min", "median", "floors", "must beat", "aim", "verdict"], rows,
-                    "verdicts")
+                         table.best_peer(judged), "; ".join(opponents),
+                         table.number(judged.aim) if judged.aim else "",
+                         judged.verdict + judged.star])
+        return grid(["metric, n", "min", "median", "floors", "best peer takes", "must beat", "aim",
+                     "verdict"], rows)
 
     def checks(self):
         rows = []
@@ -224,13 +237,15 @@ class Report:
     def sections(self):
         many = [n for n in self.run.ns("parked-bytes")]
         yield ("targets", "Against the targets", [
-            "<p>Each row: what nook takes, how many times the floor that is, whom it must beat "
-            "in the same run, and what was aimed at. A sign ° marks a peer that was not part of "
+            "<p>Each row: what nook takes, how many times the floor that is, how many times as much "
+            "the quickest other library of this run takes, whom nook must beat, and what was aimed "
+            "at. Figures are in ns, those of memory in bytes. A sign ° marks a peer that was not part of "
             "this run: its figure is a recorded one, scaled by the floor of both runs. "
             "A sign ~ marks a median whose 95 % interval is wider than "
             f"{stats.Summary.LIMIT:.0%} of it.</p>", self.verdicts(),
             "<ul>" + "".join(f"<li><b>{escape(v)}</b>: {escape(T.WORDS[v])}</li>"
-                             for v in (T.AIM, T.BEATS, T.MISSES, T.OPEN)) + "</ul>"])
+                             for v in (T.AIM, T.BEATS, T.MISSES, T.OPEN)) +
+            f"<li><b>{T.STAR}</b>: {escape(T.STAR_WORDS)}</li></ul>"])
         yield ("variables", "Cost against the number of variables",
                [self.against_n(m, words, "variables that are bound") for m, words in VARIABLES])
         yield ("tasks", "Cost against the number of tasks",

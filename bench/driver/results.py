@@ -36,12 +36,14 @@ def unit_of(metric):
 class Run:
     """All results, and where they come from."""
 
-    def __init__(self, results, machine, date, quick=False, rounds=0, skipped=None, what=None):
+    def __init__(self, results, machine, date, quick=False, rounds=0, skipped=None, what=None,
+                 command=""):
         self.results = results
         self.machine, self.date, self.quick = machine, date, quick
         self.rounds = rounds
         self.skipped = skipped or {}  # "who: why" of what was not measured
         self.what = what or {}  # program: its whole description
+        self.command = command  # what was typed
 
     def find(self, metric, n, program=None, role=None):
         for result in self.results:
@@ -164,7 +166,7 @@ def to_json(run):
                        for entry in _entries(result, family)],
         "nook": {
             "machine": m, "quick": run.quick, "rounds": run.rounds, "skipped": run.skipped,
-            "what": run.what,
+            "what": run.what, "command": run.command,
             "programs": {r.program: {"label": r.label, "role": r.role} for r in run.results},
         },
     }
@@ -185,7 +187,7 @@ def from_json(data):
                               [rounds[number] for number in sorted(rounds)]))
     more = data["nook"]
     return Run(results, more["machine"], data["context"]["date"], more["quick"], more["rounds"],
-               more["skipped"], more["what"])
+               more["skipped"], more["what"], more.get("command", ""))
 
 
 def write(run, path):

@@ -40,6 +40,10 @@ def interval(rounds, resamples=1000, seed=1):
     return medians[int(0.025 * resamples)], medians[int(0.975 * resamples) - 1]
 
 
+def short(value):
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
 class Summary:
     """The statistics of one thing's rounds."""
 
@@ -68,7 +72,7 @@ class Summary:
         if self.rounds < 2:
             return "one round says nothing about the next"
         if self.width > self.LIMIT:
-            return (f"between {self.low:.4g} and {self.high:.4g}, "
+            return (f"between {short(self.low)} and {short(self.high)}, "
                     f"{self.width:.0%} of the median apart")
         return None
 

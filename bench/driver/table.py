@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The table in the terminal, in at most 80 columns."""
 
+import re
+
 import stats
+import targets as T
 
 WIDTH = 80
 
@@ -14,7 +17,9 @@ def number(value):
 
 
 def ratio(value):
-    return f"{value:.2g}x" if value < 10 else f"{value:,.0f}x"
+    if value < 0.001:
+        return "<0.001x"
+    return f"{value:.2g}x" if value < 9.95 else f"{value:,.0f}x"
 
 
 def heading(run):
@@ -32,16 +37,19 @@ def heading(run):
     return lines
 
 
-def best_peer(run, result):
+def bare_name(label):
+    """Without the version or the commit, which are told elsewhere."""
+    return re.sub(r" (v?\d[\d.]*|[0-9a-f]{7,})$", "", label)
+
+
+def best_peer(judged):
     """The quickest peer, with how many times our figure it takes."""
-    peers = run.peers(result.metric, result.n)
-    if not peers or result.summary.min <= 0:
+    if judged.best_takes is None:
         return ""
-    times = ratio(peers[0].summary.min / result.summary.min)
-    return f"{times} {peers[0].label}"
+    return f"{ratio(judged.best_takes)} {bare_name(judged.best.label)}"
 
 
-FORMAT = "{:<14.14} {:>7} {:>8} {:>9} {:>5} {:>6} {:<17.17} {:<6}"
+FORMAT = "{:<14.14} {:>5} {:>8} {:>9} {:>5} {:>6} {:<19.19} {:<6}"
 FLOORS = "{:<25.25} {:>7} {:>8} {:>9} {:>5}"
 
 
@@ -58,37 +66,59 @@ def figures(r):
     return how_many(r.n), number(s.min), ("~" if s.doubt else "") + number(s.median), spread
 
 
-def row(run, judged):
+def row(judged):
     r = judged.result
     floors = ratio(judged.floors) if judged.floors else ""
-    return FORMAT.format(r.metric, *figures(r), floors, best_peer(run, r), judged.verdict).rstrip()
+    return FORMAT.format(r.metric, *figures(r), floors, best_peer(judged),
+                         judged.verdict + judged.star).rstrip()
 
 
-def grouped(pairs):
-    """Lines of "metric n, n: text" for (result, text), those with one text together."""
+def span(figures_):
+    """One figure, or from the least to the most."""
+    ends = [number(figure) for figure in (min(figures_), max(figures_))]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def grouped(found):
+    """
+    Lines of "metric n, n: text" for (result, text, figure or None), those of one text
+    together, with all their figures.
+    """
     groups = {}
-    for result, text in pairs:
-        groups.setdefault((result.metric, text), []).append(str(result.n))
-    return [f"{metric} {', '.join(ns)}: {text}" for (metric, text), ns in groups.items()]
+    for result, text, figure in found:
+        groups.setdefault((result.metric, text), []).append((result.n, figure))
+    lines = []
+    for (metric, text), each in groups.items():
+        known = [figure for _, figure in each if figure is not None]
+        ns = ", ".join(how_many(n) for n, _ in each)
+        lines.append(f"{metric} {ns}: {text.format(span(known) if known else '')}")
+    return lines
 
 
 def doubts(shown):
-    """Figures that are not to be trusted, and why."""
-    return [f"~ {r.metric} {r.n}: {r.summary.doubt}" for r in shown if r.summary.doubt]
+    """Figures that are not to be trusted, in one line."""
+    names = {}
+    for r in shown:
+        if r.summary.doubt:
+            names.setdefault(r.metric, []).append(how_many(r.n))
+    return "; ".join(f"{metric} {', '.join(ns)}" for metric, ns in names.items())
 
 
 def opponents(judged_rows):
     """What was not beaten, or could not be compared."""
-    pairs = []
+    found = []
     for j in judged_rows:
+        if not j.measured:
+            found.append((j.result, "less than what is subtracted, which says nothing", None))
+            continue
         for o in j.opponents:
+            name = bare_name(o.name)
             if o.figure is None:
-                pairs.append((j.result, f"{o.name} was not measured"))
+                found.append((j.result, f"{name} was not measured", None))
             elif j.result.summary.min >= o.figure:
                 how = " (recorded elsewhere, scaled by the floor)" if o.recorded else ""
-                pairs.append((j.result, f"{number(j.result.summary.min)}, {o.name} "
-                                        f"{number(o.figure)}{how}"))
-    return grouped(pairs)
+                found.append((j.result, f"{name} {{}}{how}", o.figure))
+    return grouped(found)
 
 
 def wrap(text, indent="  "):
@@ -112,7 +142,9 @@ def render(run, targets, program="nook"):
     if shown:
         lines += ["", FORMAT.format("ns or bytes", "n", "min", "median", "+-", "floors",
                                     "best peer takes", "target").rstrip()]
-        lines += [row(run, j) for j in judged]
+        lines += [row(j) for j in judged]
+        if any(j.star for j in judged):
+            lines += [f"{T.STAR} {T.STAR_WORDS}"]
     if bare:
         lines += ["", FLOORS.format("floors and thread-locals", "n", "min", "median", "+-")]
         lines += [FLOORS.format(r.metric.removeprefix("floor-"), *figures(r)) for r in bare]
@@ -121,9 +153,9 @@ def render(run, targets, program="nook"):
         lines += ["", "Not beaten, or not compared:"] + notes
     notes = doubts(shown + bare)
     if notes:
-        lines += ["", f"Doubtful, because the 95 % interval of the median is wider than "
-                      f"{stats.Summary.LIMIT:.0%} of it; measure again on a quiet machine:"]
-        lines += notes
+        lines += ["", f"Doubtful (~), because the 95 % interval of the median is wider than "
+                      f"{stats.Summary.LIMIT:.0%} of it, or of one round; measure again on a "
+                      f"quiet machine: {notes}"]
     if run.skipped:
         lines += ["", "Not measured:"] + [f"{who}: {why}" for who, why in run.skipped.items()]
     return [wrapped for text in lines for wrapped in

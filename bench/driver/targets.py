@@ -6,12 +6,15 @@ import tomllib
 
 AIM, BEATS, MISSES, OPEN, NONE = "aim", "beats", "MISSES", "open", ""
 
+STAR = "*"
+STAR_WORDS = "a peer that is not among those to be beaten takes less"
+
 # In the words of a reader who knows no code.
 WORDS = {
     AIM: "beats what it must, and reaches what was aimed at",
     BEATS: "beats what it must, but does not reach what was aimed at",
     MISSES: "does not beat what it must",
-    OPEN: "what it must beat was not measured",
+    OPEN: "it could not be measured, or what it must beat was not",
     NONE: "held against nothing",
 }
 
@@ -24,21 +27,41 @@ class Opponent:
 
 
 class Judged:
-    """A result beside its floor, its opponents and its aim."""
+    """A result beside its floor, the quickest peer of the run, its opponents and its aim."""
 
-    def __init__(self, result, floor, opponents, aim, has_target):
-        self.result, self.floor = result, floor
+    def __init__(self, result, floor, best, opponents, aim, has_target):
+        self.result, self.floor, self.best = result, floor, best
         self.opponents, self.aim = opponents, aim
         self.verdict = self._verdict() if has_target else NONE
 
     @property
+    def measured(self):
+        """Where more was subtracted than there was, nothing can be said."""
+        return self.result.summary.min > 0
+
+    @property
     def floors(self):
         """How many times the floor."""
-        if self.floor is None or self.floor.summary.min <= 0:
+        if self.floor is None or self.floor.summary.min <= 0 or not self.measured:
             return None
         return self.result.summary.min / self.floor.summary.min
 
+    @property
+    def best_takes(self):
+        """How many times our figure the best peer takes."""
+        if self.best is None or not self.measured:
+            return None
+        return self.best.summary.min / self.result.summary.min
+
+    @property
+    def star(self):
+        """A mark on a good verdict, where a peer that need not be beaten is quicker."""
+        quicker = self.best_takes is not None and self.best_takes < 1
+        return STAR if quicker and self.verdict in (AIM, BEATS) else ""
+
     def _verdict(self):
+        if not self.measured:
+            return OPEN
         figure = self.result.summary.min
         known = [o for o in self.opponents if o.figure is not None]
         if any(figure >= o.figure for o in known):
@@ -87,7 +110,8 @@ class Targets:
         if "aim_floors" in target:
             aim = floor.summary.min * target["aim_floors"] if trusted(floor) else None
         has_target = "must_beat" in target or "aim" in target or "aim_floors" in target
-        return Judged(result, floor, opponents, aim, has_target)
+        best = next((p for p in run.peers(result.metric, result.n) if p.summary.min > 0), None)
+        return Judged(result, floor, best, opponents, aim, has_target)
 
     @staticmethod
     def _opponent(run, result, floor, one):
