@@ -95,7 +95,7 @@ static int make(nook_handle **out, nook_callback_fn fn, void *arg, nook_context 
         return NOOK_EINVAL;
     if (worker == NULL)
         return nook__no_task();
-    if (worker->run->closing)
+    if (nook__late(worker->run))
         return NOOK_ECANCELED;
     return nook__handle_make(out, worker->run, fn, arg, context);
 }
@@ -299,7 +299,7 @@ void nook__handle_deliver(struct nook__run *run, nook_handle *handle, int given)
     if (handle->run == NULL) /* cancelled meanwhile */
         return;
     enlist(run, handle, given ? handle->context : NULL);
-    if (!run->closing) /* else the end of the run gives it up */
+    if (!nook__late(run)) /* else the end of the run gives it up */
         nook__handle_ready(handle);
 }
 

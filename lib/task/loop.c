@@ -144,19 +144,22 @@ static struct letter *letter_of(struct nook__message *message)
     return NOOK__CONTAINER(message, struct letter, message);
 }
 
-/* Under the loop's lock. An ending run takes nothing: who sends could hold it up for ever. */
-static int admits(const nook_loop *loop)
+/*
+ * Under the loop's lock. A run that has cancelled everybody takes nothing new, and one with
+ * no task left nothing at all: who sends could hold it up for ever.
+ */
+static int admits(const nook_loop *loop, enum nook__stage until)
 {
     if (loop->over)
         return NOOK_ECLOSED;
-    return loop->run->closing ? NOOK_ECANCELED : 0;
+    return loop->run->stage >= (int)until ? NOOK_ECANCELED : 0;
 }
 
 /* The run, where it takes this; *run may be gone by the time that it is looked at. */
 static int ask(nook_loop *loop, struct nook__run **run, unsigned *workers)
 {
     pthread_mutex_lock(&loop->lock);
-    int rc = admits(loop);
+    int rc = admits(loop, NOOK__LATE);
     *run = loop->run;
     if (rc == 0)
         *workers = loop->run->n_workers;
@@ -164,7 +167,7 @@ static int ask(nook_loop *loop, struct nook__run **run, unsigned *workers)
     return rc;
 }
 
-static int post(const struct letter *what,
+static int post(const struct letter *what, enum nook__stage until,
                 void (*deliver)(struct nook__run *run, struct nook__message *message))
 {
     nook_loop *loop = what->loop;
@@ -175,7 +178,7 @@ static int post(const struct letter *what,
     letter->message.event.kind = NOOK__MESSAGE;
     letter->message.deliver = deliver;
     pthread_mutex_lock(&loop->lock);
-    int rc = admits(loop);
+    int rc = admits(loop, until);
     if (rc == 0) {
         loop->pending++;
         nook__send(&loop->run->workers[0], &letter->message.event);
@@ -197,7 +200,7 @@ static void delivered(struct letter *letter)
 
 /* --- tasks ------------------------------------------------------------------------ */
 
-/* Also where the run is ending: then it does not start, as all that have not. */
+/* Also where the run has begun to take nothing new: then it does not start. */
 static void deliver_task(struct nook__run *run, struct nook__message *message)
 {
     struct letter *letter = letter_of(message);
@@ -227,7 +230,8 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
         return rc;
     nook__task_number(task);
     nook__hand_over(task);
-    rc = post(&(struct letter){.loop = loop, .task = task, .options = *options}, deliver_task);
+    rc = post(&(struct letter){.loop = loop, .task = task, .options = *options}, NOOK__LATE,
+              deliver_task);
     if (rc != 0)
         nook__task_unmake(task);
     else if (out != NULL)
@@ -257,7 +261,8 @@ int nook_loop_cancel(nook_loop *loop, nook_task *task)
     pthread_mutex_unlock(&loop->lock);
     if (!ours)
         return nook_task_done(task) ? 0 : NOOK_EINVAL;
-    int rc = post(&(struct letter){.loop = loop, .task = nook_task_ref(task)}, deliver_cancel);
+    int rc = post(&(struct letter){.loop = loop, .task = nook_task_ref(task)}, NOOK__OVER,
+                  deliver_cancel);
     if (rc != 0)
         nook_task_unref(task);
     return rc;
@@ -289,7 +294,7 @@ int nook_loop_call_soon(nook_loop *loop, nook_handle **out, nook_callback_fn fn,
     nook__hand_over(handle);
     struct letter letter = {
         .loop = loop, .handle = nook_handle_ref(handle), .given = context != NULL};
-    rc = post(&letter, deliver_handle);
+    rc = post(&letter, NOOK__LATE, deliver_handle);
     if (rc != 0) {
         nook_handle_unref(handle);
         nook__handle_unmake(handle);
@@ -314,7 +319,7 @@ int nook_loop_set_event(nook_loop *loop, nook_event *event)
     if (loop == NULL || event == NULL)
         return NOOK_EINVAL;
     nook__hand_over(event);
-    return post(&(struct letter){.loop = loop, .event = event}, deliver_event);
+    return post(&(struct letter){.loop = loop, .event = event}, NOOK__OVER, deliver_event);
 }
 
 /* --- waiting ------------------------------------------------------------------------ */

@@ -308,9 +308,8 @@ static int begin(struct nook__wait *wait, nook_task *task)
 /* A request that came before the wait: it ends the wait, or goes on to who is waited for. */
 static void begin_cancelled(nook_task *task, struct nook__wait *wait)
 {
-    int closing = task->run->closing;
     task->must_cancel = 0;
-    if (!closing && wait->next != NULL && begin(wait, task)) {
+    if (!nook__breaking(task->run) && wait->next != NULL && begin(wait, task)) {
         nook__pass_on(task);
         return;
     }
@@ -326,12 +325,12 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
     struct nook__run *run = worker->run;
     if (wait->begin == NULL && run->schedule == NULL &&
         !atomic_load_explicit(&task->must_cancel, memory_order_relaxed) &&
-        !atomic_load_explicit(&run->closing, memory_order_relaxed)) {
+        !nook__breaking(run)) {
         nook__enqueue(worker, &task->event);
         return;
     }
     nook__lock(run);
-    if (wait->undo != NULL && (task->must_cancel || run->closing))
+    if (wait->undo != NULL && (task->must_cancel || nook__breaking(run)))
         begin_cancelled(task, wait);
     else if (!begin(wait, task))
         nook__ready(run, &task->event);
@@ -378,8 +377,8 @@ static void end(struct nook__worker *worker, nook_task *task)
     nook__list_remove(&task->all);
     wake_joiners(task);
     nook__loop_task_ended(run);
-    if (task == run->main)
-        nook__run_close(run);
+    if (task->awaited && --run->awaited == 0)
+        nook__run_next_stage(run);
     nook__unlock(run);
 }
 
@@ -408,7 +407,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
 static int unwanted(nook_task *task)
 {
     nook__lock(task->run);
-    int unwanted = task->must_cancel || task->run->closing;
+    int unwanted = task->must_cancel || nook__breaking(task->run);
     nook__unlock(task->run);
     return unwanted;
 }

@@ -110,7 +110,7 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
     struct nook__job *job = NOOK__CONTAINER(wait, struct nook__job, wait);
     struct nook__run *run = task->run;
     struct nook__pool *pool = &run->pool;
-    if (run->closing) {
+    if (nook__breaking(run)) {
         wait->result = NOOK_ECANCELED;
         return 0;
     }

@@ -2,10 +2,15 @@
 /*
  * A run: its workers, its queues, its end.
  *
- * When main has ended, every other task is interrupted, and from then on parks
- * answer NOOK_ECANCELED at once: whoever respects that, ends. The run is over
- * when no task and no job is left. Where every task waits and nothing can wake
- * one, the same happens before main has ended: that is the deadlock.
+ * When main has ended, every other task is cancelled once, and the run waits for them:
+ * they clean up, and may park and spawn for that. When they have ended, those that they
+ * spawned and left are cancelled in the same way, and nothing new is taken any more: so a
+ * run ends whose tasks end when they are asked to. It is over when no task and no job is
+ * left.
+ *
+ * Where every task waits and nothing can wake one, be it before or after main has ended,
+ * that is the deadlock: everybody is interrupted, whomever they wait for, and from then on
+ * parks answer NOOK_ECANCELED at once. No task can be left parked for ever.
  */
 #include "run.h"
 
@@ -135,9 +140,29 @@ uint64_t nook_now(void)
 
 /* --- the end -------------------------------------------------------------- */
 
-void nook__run_close(struct nook__run *run)
+/* Once each, and through to whom they wait for, as anybody's cancel. */
+static void cancel_all(struct nook__run *run)
 {
-    run->closing = 1;
+    for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
+        nook_task *task = NOOK__CONTAINER(link, nook_task, all);
+        task->awaited = 1;
+        run->awaited++;
+        nook__cancel(task);
+    }
+}
+
+void nook__run_next_stage(struct nook__run *run)
+{
+    while (run->awaited == 0 && run->stage < NOOK__OVER) {
+        run->stage++;
+        cancel_all(run);
+    }
+}
+
+/* Whoever waits for another would wait on, so it is not asked whom. */
+static void break_all(struct nook__run *run)
+{
+    run->stage = NOOK__BREAKING;
     for (struct nook__link *link = run->tasks.next, *next; link != &run->tasks; link = next) {
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
         next = link->next;
@@ -171,7 +196,7 @@ int nook__settle(struct nook__run *run)
         return 0;
     if (!run->deadlocked)
         report_deadlock(run);
-    nook__run_close(run);
+    break_all(run);
     return 1;
 }
 
@@ -379,7 +404,10 @@ static int start_main(struct nook__run *run, nook_task_fn main, void *arg,
     nook_task_options task = {.name = options->name != NULL ? options->name : "main",
                               .context = options->context,
                               .worker = 1};
-    return nook__task_new(run, &run->main, main, arg, &task, NULL);
+    int rc = nook__task_new(run, &run->main, main, arg, &task, NULL);
+    if (rc == 0)
+        run->awaited = (size_t)(run->main->awaited = 1);
+    return rc;
 }
 
 /* What came of main. Where no stack was left for it, it did not run. */
@@ -402,7 +430,7 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
     if (rc == 0)
         rc = start_threads(run);
     if (rc != 0) { /* main will not start; this worker is the only one left */
-        run->closing = 1;
+        run->stage = NOOK__BREAKING;
         run->finished = 0;
         run->n_workers = 1;
         run->idle = 0;

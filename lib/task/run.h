@@ -264,6 +264,7 @@ struct nook_task {
     int result;
     void *value; /* the other result */
     int started, ending;
+    int awaited;             /* the run's stage waits for its end */
     int unusual;             /* it ends, or carries a signal mask: a park looks closer */
     struct nook__mask *mask; /* NULL: it never set one */
     int moved;               /* it said where it resumes */
@@ -452,6 +453,19 @@ struct nook__worker {
     char described[256]; /* who overflowed */
 };
 
+/*
+ * How far a run has come. A stage is over when those tasks have ended that it waits for:
+ * main; whoever was there when main ended, cancelled once; whoever those have spawned, cancelled
+ * once in turn, after which there can be no others.
+ */
+enum nook__stage {
+    NOOK__OPEN,
+    NOOK__ENDING,
+    NOOK__LATE,    /* nothing new is taken: no task, no callback */
+    NOOK__OVER,    /* no task is left */
+    NOOK__BREAKING /* nothing could wake anybody: parks answer NOOK_ECANCELED from here on */
+};
+
 struct nook__run {
     struct nook__link known; /* in the list of those that reports tell of */
     uint64_t number;
@@ -476,7 +490,8 @@ struct nook__run {
     char next_name[32]; /* of a task without one: after its place in the run */
     unsigned name_length;
     nook_task *main;
-    atomic_int closing;  /* main has ended: parks answer NOOK_ECANCELED */
+    atomic_int stage;    /* enum nook__stage; written under the lock */
+    size_t awaited;      /* tasks whose end the stage waits for */
     atomic_int finished; /* nothing is left */
     int deadlocked;
     unsigned idle;                /* workers that sleep and were not called */
@@ -502,6 +517,18 @@ static inline void nook__unlock(struct nook__run *run)
 {
     if (!run->solo)
         pthread_mutex_unlock(&run->lock);
+}
+
+/* 1: nothing new is taken. It may be so a moment later: who takes it asks under the lock. */
+static inline int nook__late(const struct nook__run *run)
+{
+    return atomic_load_explicit(&run->stage, memory_order_relaxed) >= NOOK__LATE;
+}
+
+/* 1: every park that can be interrupted answers NOOK_ECANCELED. */
+static inline int nook__breaking(const struct nook__run *run)
+{
+    return atomic_load_explicit(&run->stage, memory_order_relaxed) == NOOK__BREAKING;
 }
 
 /* --- signal masks --------------------------------------------------------- */
@@ -649,8 +676,8 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
 unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback);
 unsigned nook__handles_home(const struct nook__run *run, const nook_context *context);
 
-/* Main has ended: everybody else is asked to stop. Under the lock. */
-void nook__run_close(struct nook__run *run);
+/* The last of those has ended that the stage waits for. Under the lock. */
+void nook__run_next_stage(struct nook__run *run);
 
 /* The two loops. */
 void nook__real_loop(struct nook__worker *worker);

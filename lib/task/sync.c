@@ -264,13 +264,13 @@ static int begin_condition(struct nook__wait *wait, nook_task *task)
     return 1;
 }
 
-/* As asyncio: a cancel meanwhile is remembered, not obeyed, unless the run is ending. */
+/* As asyncio: a cancel meanwhile is remembered, not obeyed, unless every park answers so. */
 static int acquire_again(nook_lock *lock, int rc)
 {
     int got;
     while ((got = nook_lock_acquire(lock)) == NOOK_ECANCELED) {
         rc = got;
-        if (atomic_load(&nook__here()->run->closing))
+        if (nook__breaking(nook__here()->run))
             break;
     }
     return got < 0 && got != NOOK_ECANCELED ? got : rc;

@@ -243,6 +243,11 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
         task->migrate = 0;
     }
     nook__list_append(&run->tasks, &task->all);
+    if (nook__late(run)) { /* it was under way, and does not start */
+        task->awaited = 1;
+        run->awaited++;
+        nook__cancel(task);
+    }
     NOOK__PROBE4(task_spawn, task->id, &task->name[0], task->fn, task->parent);
     nook__hand_over(task);
     nook__ready(run, &task->event);
@@ -289,8 +294,9 @@ int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, 
         options = &defaults;
     int rc = check(worker->run, fn, options);
     if (rc == 0)
-        rc = worker->run->closing ? NOOK_ECANCELED
-                                  : nook__task_new(worker->run, &task, fn, arg, options, site);
+        rc = nook__late(worker->run)
+                 ? NOOK_ECANCELED
+                 : nook__task_new(worker->run, &task, fn, arg, options, site);
     if (rc != 0)
         return rc;
     if (out != NULL)

@@ -15,7 +15,7 @@
  *
  * Which part follows which function:
  *   ready, give, rouse, rouse_any, mind_timer, mind_fd    run.c, the same names
- *   settle, run_close                                     run.c nook__settle, nook__run_close
+ *   settle, cancel_all, break_all                         run.c, nook__ the first, or the same
  *   send, call, receive, doze                             inbox.c, nook__ the same
  *   poll_fds                                              poll.c nook__poller_wait
  *   Worker: loop, look_round, take, rest, watch           real.c, the same names
@@ -33,7 +33,8 @@
  * What is left out: weaker memory than these steps (every plain access in the code is
  * under a lock that the model has), what a context does [tests/model/reader.pml],
  * callbacks, which are events like tasks, priorities by `order`, runs with one
- * worker's elided lock, and several jobs at once in one pool.
+ * worker's elided lock, several jobs at once in one pool, and what tasks spawn after main
+ * has ended.
  */
 #ifndef W
 #define W 2 /* workers */
@@ -87,7 +88,7 @@ bit is_idle[W];
 byte watcher = NONE;
 bit blind; /* the watcher sleeps at its inbox, and sees no descriptor */
 byte polling;
-bit closing, finished, verdict;
+bit closing, finished, verdict; /* closing: NOOK__BREAKING */
 bit set[N];
 
 /* --- tasks ------------------------------------------------------------------- */
@@ -257,9 +258,8 @@ inline interrupt(t)
     fi
 }
 
-inline run_close()
+inline cancel_all()
 {
-    closing = 1;
     k = 0;
     do
     :: k < N ->
@@ -273,6 +273,12 @@ inline run_close()
     k = 0
 }
 
+inline break_all()
+{
+    closing = 1;
+    cancel_all()
+}
+
 /* on: it has something now, or is finished. */
 inline settle()
 {
@@ -281,7 +287,7 @@ inline settle()
     :: else ->
         if
         :: (busy > 0 && BROKEN != 7) || timers != 0 || users -> on = 0
-        :: else -> verdict = 1; run_close(); on = 1
+        :: else -> verdict = 1; break_all(); on = 1
         fi
     fi
 }
@@ -481,7 +487,7 @@ inline finish()
     od;
     k = 0;
     if
-    :: t == 0 -> run_close()
+    :: t == 0 -> cancel_all()
     :: else
     fi;
     unlock();

@@ -242,74 +242,6 @@ static void runs_in_several_threads_do_not_know_each_other(void **state)
     }
 }
 
-/* --- the end -------------------------------------------------------------- */
-
-struct left {
-    int started, parks[3], spawned, called, never, ended;
-    nook_task *task, *unstarted;
-};
-
-static int never_runs(void *arg)
-{
-    ((struct left *)arg)->never++;
-    return 0;
-}
-
-static void never_called(void *arg)
-{
-    ((struct left *)arg)->never++;
-}
-
-/* Does not stop when it is asked to. */
-static int stubborn(void *arg)
-{
-    struct left *left = arg;
-    left->started = 1;
-    left->parks[0] = nook_sleep(UINT64_MAX);
-    left->spawned = nook_task_spawn(NULL, never_runs, left, NULL);
-    left->called = nook_call_soon(NULL, never_called, left, NULL);
-    left->parks[1] = nook_yield();
-    left->parks[2] = nook_sleep(UINT64_MAX);
-    left->ended = 1;
-    return 3;
-}
-
-static int leave_them(void *arg)
-{
-    struct left *left = arg;
-    int rc = nook_task_spawn(&left->task, stubborn, left, NULL);
-    while (rc == 0 && !left->started)
-        rc = nook_yield();
-    if (rc == 0)
-        rc = nook_task_spawn(&left->unstarted, never_runs, left,
-                             &(nook_task_options){.worker = 1});
-    return rc;
-}
-
-static void the_end_of_main_cancels_who_is_left(void **state)
-{
-    (void)state;
-    for (enum way way = 0; way < WAYS; way++) {
-        struct left left = {0};
-        int result = 0, of_unstarted = 0;
-        if (way == REAL_3)
-            continue; /* `started` is read by another thread */
-        assert_int_equal(run(way, leave_them, &left), 0);
-        for (int i = 0; i < 3; i++)
-            assert_int_equal(left.parks[i], NOOK_ECANCELED);
-        assert_int_equal(left.spawned, NOOK_ECANCELED);
-        assert_int_equal(left.called, NOOK_ECANCELED);
-        assert_int_equal(left.never, 0);
-        assert_true(left.ended);
-        assert_int_equal(nook_task_result(left.task, &result), 0);
-        assert_int_equal(result, 3);
-        assert_int_equal(nook_task_result(left.unstarted, &of_unstarted), 0);
-        assert_int_equal(of_unstarted, NOOK_ECANCELED);
-        nook_task_unref(left.task);
-        nook_task_unref(left.unstarted);
-    }
-}
-
 /* --- deadlocks ------------------------------------------------------------ */
 
 struct knot {
@@ -592,7 +524,6 @@ int main(void)
         task_test(a_run_inside_a_task_or_a_callback_is_refused),
         task_test(a_job_may_run_tasks_of_its_own),
         task_test(runs_in_several_threads_do_not_know_each_other),
-        task_test(the_end_of_main_cancels_who_is_left),
         task_test(two_tasks_that_wait_for_each_other_are_a_deadlock),
         task_test(a_task_may_not_wait_for_itself),
         task_test(waiting_for_a_job_is_no_deadlock),

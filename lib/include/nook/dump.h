@@ -77,7 +77,7 @@ typedef struct nook_stall {
  * preempted. Not in a schedule, whose clock does not go on meanwhile.
  *
  * deadlocked: every task is parked, and nothing can wake one. Called once, before
- * they are cancelled, on the worker that found it, in no task. nook_dump tells there
+ * they are interrupted, on the worker that found it, in no task. nook_dump tells there
  * who waits for what. It may not park.
  */
 typedef struct nook_watch {

@@ -42,7 +42,8 @@ NOOK_API void nook_loop_unref(nook_loop *loop);
  * reference. It starts once the first worker has heard of it. Does not wait.
  * A task whose run ends before that does not run: its result is NOOK_ECANCELED, and
  * its `discard` is called, as in every case of nook_task_spawn.
- * NOOK_ECLOSED: the run is over. NOOK_ECANCELED: it is ending. NOOK_EINVAL: loop or fn is
+ * NOOK_ECLOSED: the run is over. NOOK_ECANCELED: it is ending, and takes nothing new.
+ * NOOK_EINVAL: loop or fn is
  * NULL, NOOK_START_SHARE, no such worker, a stack size out of range. NOOK_ENOMEM. Or what
  * a `duplicate` returned. No memory for stacks: the task does not run; its result is
  * NOOK_ENOMEM.
@@ -58,14 +59,17 @@ NOOK_API int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, 
 NOOK_API int nook_loop_call_soon(nook_loop *loop, nook_handle **out, nook_callback_fn fn,
                                  void *arg, nook_context *context);
 
-/* nook_task_cancel from any thread. 0 also where the task has ended by then.
- * NOOK_EINVAL: NULL, or a task of another run. NOOK_ECLOSED, NOOK_ECANCELED, NOOK_ENOMEM. */
+/*
+ * nook_task_cancel from any thread, as long as a task is left. 0 also where the task has
+ * ended by then. NOOK_EINVAL: NULL, or a task of another run. NOOK_ECLOSED, NOOK_ECANCELED: no
+ * task is left. NOOK_ENOMEM.
+ */
 NOOK_API int nook_loop_cancel(nook_loop *loop, nook_task *task);
 
 /*
- * nook_event_set from any thread; the event must be there until the run has done it,
- * which whoever waits for the event can tell. NOOK_EINVAL: NULL.
- * NOOK_ECLOSED, NOOK_ECANCELED, NOOK_ENOMEM.
+ * nook_event_set from any thread, as long as a task is left; the event must be there until
+ * the run has done it, which whoever waits for the event can tell. NOOK_EINVAL: NULL.
+ * NOOK_ECLOSED, NOOK_ECANCELED: no task is left. NOOK_ENOMEM.
  */
 NOOK_API int nook_loop_set_event(nook_loop *loop, nook_event *event);
 

@@ -110,7 +110,7 @@ typedef struct nook_condition {
 /*
  * Releases the lock, waits for a notify, and takes the lock again, also where the
  * wait was cancelled: it is locked again whatever this returns, unless the run is
- * ending. May park. NOOK_ECANCELED. NOOK_EPERM: the lock is not locked.
+ * deadlocked. May park. NOOK_ECANCELED. NOOK_EPERM: the lock is not locked.
  * NOOK_EINVAL: condition or lock is NULL. NOOK_ENOTASK.
  */
 NOOK_API int nook_condition_wait(nook_condition *condition);

@@ -92,10 +92,12 @@ typedef struct nook_run_options {
  * NOOK_EINVAL: main is NULL, an option is out of range, or a limit has nobody to
  * tell. NOOK_EBUSY: a task is
  * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
- * NOOK_EDEADLK: every task was parked for good; each of them was cancelled, and
- * *result is what main made of that.
- * Once a run is ending, every park that can be interrupted answers NOOK_ECANCELED
- * at once; a task that goes on for ever all the same keeps the run.
+ * NOOK_EDEADLK: every task was parked for good, be it before or after main had ended;
+ * from then on every park that can be interrupted answered NOOK_ECANCELED, and *result
+ * is what main returned.
+ * When main has ended, every other task is cancelled once, and may clean up as it likes. When
+ * those have ended, what they have spawned and left is cancelled in the same way, and
+ * nothing new is taken. A task that goes on for ever all the same keeps the run.
  */
 NOOK_API int nook_run(nook_task_fn main, void *arg, const nook_run_options *options,
                       int *result);
@@ -131,7 +133,7 @@ typedef struct nook_task_options {
  * `migrate` say; and a task does not hold it entered [A26], so do not enter it on
  * another worker meanwhile. From a task or a callback.
  * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range.
- * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending. Or what a
+ * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending, and takes nothing new. Or what a
  * variable's `duplicate` returned. A task for which no stack is left when it is to
  * start does not run; its result is NOOK_ENOMEM.
  * Where a task was spawned and then never runs, because of that, of a cancel before its
@@ -342,7 +344,7 @@ typedef void (*nook_callback_fn)(void *arg);
  * caller's, taken now [A16], or `context` itself where it is not NULL [A17]; then on the worker
  * of those who use it already [D3]. *out (may be NULL) is one reference. From a task or a
  * callback. NOOK_EINVAL: fn is NULL. NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is
- * ending. Or what a `duplicate` returned.
+ * ending, and takes nothing new. Or what a `duplicate` returned.
  */
 NOOK_API int nook_call_soon(nook_handle **out, nook_callback_fn fn, void *arg,
                             nook_context *context);
@@ -388,7 +390,7 @@ NOOK_API void nook_handle_unref(nook_handle *handle);
  * and the wait goes on until it has ended.
  * NOOK_EINVAL, NOOK_ENOMEM, NOOK_EAGAIN (no thread), NOOK_ENOTASK;
  * NOOK_ECANCELED after the job has ended, where the task was cancelled meanwhile;
- * or at once, where the run is ending: then the job did not run.
+ * or at once, where the run was deadlocked: then the job did not run.
  */
 NOOK_API int nook_to_thread(nook_task_fn fn, void *arg, int *result);
 
