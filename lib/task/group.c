@@ -105,8 +105,9 @@ static void abort_group(nook_group *group)
 /* One less; an error, if it is the first, stops all. */
 static void account(nook_group *group, nook_task *task)
 {
-    if (task->result < 0 && task->result != NOOK_ECANCELED) {
-        add_error(group, task, task->result);
+    int result = nook__result(task);
+    if (result < 0 && result != NOOK_ECANCELED) {
+        add_error(group, task, result);
         if (!has(group, ABORTING)) {
             abort_group(group);
             if (!has(group, EXITING)) {

@@ -229,6 +229,8 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
     if (rc != 0)
         return rc;
     nook__task_number(task);
+    if (out == NULL) /* now, or else this thread might be the last to hold it */
+        nook_task_unref(task);
     nook__hand_over(task);
     rc = post(&(struct letter){.loop = loop, .task = task, .options = *options}, NOOK__LATE,
               deliver_task);
@@ -236,8 +238,6 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
         nook__task_unmake(task);
     else if (out != NULL)
         *out = task;
-    else
-        nook_task_unref(task);
     return rc;
 }
 
@@ -360,6 +360,6 @@ int nook_loop_join(nook_loop *loop, nook_task *task, uint64_t ns, int *result)
     int rc = await(loop, task, ns);
     pthread_mutex_unlock(&loop->lock);
     if (rc == 0 && result != NULL)
-        *result = task->result;
+        *result = nook__result(task);
     return rc;
 }

@@ -359,19 +359,21 @@ static void end(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     nook__take_over(task);
+    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
+    if (left || task->scope.depth > 0)
+        task->result = NOOK_ESCOPE;
     nook_context *context = nook__task_take_context(task);
     if (task->chain == context)
         nook_context_unref(context); /* its own, which it never entered */
     else
         nook_state_drop(task->chain);
     task->chain = NULL;
-    nook_context_unref(context);
+    if (run->watch.failed == NULL || !nook__failure_keep(task, context))
+        nook_context_unref(context);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
-    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
     nook__lock(run);
-    if (nook__groups_left(task, 0) || left)
-        task->result = NOOK_ESCOPE;
+    (void)nook__groups_left(task, 0);
     NOOK__PROBE2(task_end, task->id, task->result);
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
@@ -450,6 +452,8 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
     atomic_store_explicit(&worker->busy, 1, memory_order_relaxed);
     if (event->kind == NOOK__TASK)
         run_task(worker, NOOK__CONTAINER(event, nook_task, event));
+    else if (event->kind == NOOK__FAILURE)
+        nook__failure_run(NOOK__CONTAINER(event, nook_task, event));
     else
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
     atomic_store_explicit(&worker->busy, 0, memory_order_relaxed);

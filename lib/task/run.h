@@ -84,7 +84,7 @@ static inline struct nook__link *nook__list_pop(struct nook__link *list)
 
 /* --- events: what a worker can do next ------------------------------------ */
 
-enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE };
+enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE, NOOK__FAILURE };
 
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
@@ -263,6 +263,8 @@ struct nook_task {
     _Alignas(16) atomic_int done;
     int result;
     void *value; /* the other result */
+    nook_context *failed_in;  /* see failure.c */
+    _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
     int started, ending;
     int awaited;             /* the run's stage waits for its end */
     int unusual;             /* it ends, or carries a signal mask: a park looks closer */
@@ -325,6 +327,23 @@ void nook__handle_ready(nook_handle *handle);
 void nook__handles_drop(struct nook__run *run);
 /* Gives up the callbacks that were ready when the run ended. */
 void nook__queue_drop(struct nook__worker *worker);
+
+/* --- errors that nobody asks for ------------------------------------------ */
+
+/* By the worker, of a task that ends: 1: it has failed, and keeps its context. */
+int nook__failure_keep(nook_task *task, nook_context *context);
+/* Its last reference has gone: 1: it is to be reported first; 0: its context has gone, too. */
+int nook__failure_last(nook_task *task);
+/* Reports it. No lock held. */
+void nook__failure_run(nook_task *task);
+
+/* Of a task that has ended: the result, which somebody asks for. */
+static inline int nook__result(nook_task *task)
+{
+    if (task->result < 0)
+        atomic_store_explicit(&task->unheard, 0, memory_order_relaxed);
+    return task->result;
+}
 
 /* --- descriptors ---------------------------------------------------------- */
 

@@ -188,6 +188,8 @@ static void give_up(nook_task *task, unsigned n)
     if (!nook__refs_drop(&task->refs, n))
         return;
     nook__take_over(task);
+    if (task->failed_in != NULL && nook__failure_last(task))
+        return;
     nook__record_put(task);
     nook__count_add(&nook__tasks_alive, -1);
 }
@@ -202,7 +204,7 @@ void nook__task_unmake(nook_task *task)
 {
     nook_context_unref(task->chain);
     nook_context_unref(nook__task_take_context(task));
-    give_up(task, 2); /* the run's, and the caller's */
+    give_up(task, atomic_load_explicit(&task->refs, memory_order_relaxed)); /* all */
 }
 
 /* Counts on in decimal: to divide for each digit of each task would cost more. */
@@ -328,7 +330,7 @@ int nook_task_result(const nook_task *task, int *result)
         return NOOK_EINVAL;
     if (!nook_task_done(task))
         return nook__lost() != NULL ? NOOK_EFORKED : NOOK_EAGAIN;
-    *result = task->result;
+    *result = nook__result((nook_task *)(uintptr_t)task);
     return 0;
 }
 
@@ -594,7 +596,7 @@ int nook_task_join(nook_task *task, int *result)
         return NOOK_EINVAL;
     int rc = nook_task_done(task) ? 0 : join(self, task, NOOK__CALLER);
     if (rc == 0 && result != NULL)
-        *result = task->result;
+        *result = nook__result(task);
     return rc;
 }
 
@@ -614,6 +616,6 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
     if (rc == 0 && gathering.forwarded)
         rc = NOOK_ECANCELED;
     for (size_t i = 0; rc == 0 && results != NULL && i < n; i++)
-        results[i] = tasks[i]->result;
+        results[i] = nook__result(tasks[i]);
     return rc;
 }

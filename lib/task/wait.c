@@ -162,16 +162,19 @@ int nook_gather_first_error(nook_task *const *tasks, size_t n, int *results)
                           .cancelled_too = 1,
                           .ns = NOOK_FOREVER};
     int rc = nook__tasks_check(tasks, n);
-    if (rc == 0)
-        rc = keep_watch(&watch);
+    if (rc != 0)
+        return rc;
+    rc = keep_watch(&watch);
     if (rc == 0)
         rc = watch.error;
     if (rc == 0 && watch.forwarded)
         rc = NOOK_ECANCELED;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        (void)nook_task_done(tasks[i]); /* what it did is seen from here on */
-        if (results != NULL)
-            results[i] = tasks[i]->result;
+    for (size_t i = 0; i < n; i++) {
+        if (!nook_task_done(tasks[i])) /* what it did is seen from here on */
+            continue;
+        int result = nook__result(tasks[i]);
+        if (rc == 0 && results != NULL)
+            results[i] = result;
     }
     return rc;
 }
@@ -180,7 +183,7 @@ int nook_shield(nook_task *task, int *result)
 {
     int rc = nook_wait(&task, 1, NOOK_ALL_COMPLETED, NOOK_FOREVER, NULL);
     if (rc == 0 && result != NULL)
-        *result = task->result;
+        *result = nook__result(task);
     return rc;
 }
 
@@ -253,7 +256,7 @@ int nook_task_wait_for(nook_task *task, uint64_t ns, int *result)
     if (rc == 0 && answer < 0 && ns != 0)
         rc = answer; /* the join's own error */
     if (rc == 0 && result != NULL)
-        *result = task->result;
+        *result = nook__result(task);
     return rc;
 }
 

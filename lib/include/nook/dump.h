@@ -68,8 +68,26 @@ typedef struct nook_stall {
     uint64_t ns; /* for so long it has run already */
 } nook_stall;
 
+/* A task that has failed, unheard. What it points to is good for the call. */
+typedef struct nook_failure {
+    nook_task *task; /* borrowed; may be kept by a reference of one's own */
+    const char *name;
+    uint64_t id;
+    const nook_site *site; /* where the task was spawned; NULL: unknown */
+    int result;            /* the error */
+} nook_failure;
+
 /*
  * Reports of a run, in its options. The library prints nothing itself.
+ *
+ * failed: loop.call_exception_handler. A task has ended with an error, a negative result
+ * other than NOOK_ECANCELED, and its last reference has gone before anybody asked for it.
+ * Who asks: nook_task_result, and join, gather, shield and the like where they are given
+ * room for the result; a group, and nook_gather_first_error, always; nobody by waiting
+ * alone. Called once for each, soon after that, on a worker, in no task, in the context that
+ * the task had and has left [A32], which it keeps until then. As a callback it may not park,
+ * and may spawn. Not for main, whose result nook_run gives; nor for a task whose last
+ * reference is given up by a thread that is no worker of the run, or after the run.
  *
  * stalled: a task has run for `stall_ns` nanoseconds without parking, or a callback
  * without returning. Called once for each time, after at most a quarter more, on a
@@ -85,6 +103,7 @@ typedef struct nook_watch {
     void (*stalled)(const nook_stall *stall, void *user);
     void (*deadlocked)(void *user);
     void *user;
+    void (*failed)(const nook_failure *failure, void *user); /* NULL: nobody hears */
     int measure_stacks; /* 1: nook_stack_census hears of each task that ends; each start
                            gives a stack's memory back first */
 } nook_watch;
