@@ -12,8 +12,7 @@
 int nook__failure_keep(nook_task *task, nook_context *context)
 {
     struct nook__run *run = task->run;
-    int failed = (task->result < 0 && task->result != NOOK_ECANCELED) || task->scope.depth > 0;
-    if (!failed || task == run->main)
+    if (task->result >= 0 || task->result == NOOK_ECANCELED || task == run->main)
         return 0;
     task->failed_in = context;
     atomic_store_explicit(&task->unheard, run->number, memory_order_relaxed);

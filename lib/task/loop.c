@@ -218,7 +218,8 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
     nook_task *task;
     if (options == NULL)
         options = &defaults;
-    if (loop == NULL || fn == NULL || (unsigned)options->start >= NOOK_START_SHARE ||
+    if (loop == NULL || fn == NULL || options->eager ||
+        (unsigned)options->start >= NOOK_START_SHARE ||
         nook__stack_check(options->stack_size) != 0)
         return NOOK_EINVAL;
     int rc = ask(loop, &run, &workers);

@@ -338,7 +338,7 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
     nook__lock(run);
     if (wait->undo != NULL && (task->must_cancel || nook__breaking(run)))
         begin_cancelled(task, wait);
-    else if (!begin(wait, task))
+    else if (!begin(wait, task) && !task->event.ready)
         nook__ready(run, &task->event);
     nook__unlock(run);
 }
@@ -365,6 +365,9 @@ static void end(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     nook__take_over(task);
+    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
+    if (left || task->scope.depth > 0)
+        task->result = NOOK_ESCOPE;
     nook_context *context = nook__task_take_context(task);
     if (task->chain == context)
         nook_context_unref(context); /* its own, which it never entered */
@@ -375,10 +378,8 @@ static void end(struct nook__worker *worker, nook_task *task)
         nook_context_unref(context);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
-    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
     nook__lock(run);
-    if (nook__groups_left(task, 0) || left)
-        task->result = NOOK_ESCOPE;
+    (void)nook__groups_left(task, 0);
     NOOK__PROBE2(task_end, task->id, task->result);
     atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
@@ -462,6 +463,59 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
     else
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
     atomic_store_explicit(&worker->busy, 0, memory_order_relaxed);
+}
+
+/* --- at once --------------------------------------------------------------- */
+
+struct handing {
+    struct nook__wait wait;
+    nook_task *to;
+};
+
+/* Behind the new one, where that has not been taken yet, and before all others. */
+static int begin_handing(struct nook__wait *wait, nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    struct nook__event *to = &NOOK__CONTAINER(wait, struct handing, wait)->to->event;
+    int queued = to->ready;
+    if (queued)
+        nook__list_remove(&to->link);
+    nook__urge(worker, &task->event);
+    if (queued)
+        nook__urge(worker, to);
+    return 0;
+}
+
+static nook_task *first_urgent(const struct nook__worker *worker)
+{
+    if (nook__list_empty(&worker->queue))
+        return NULL;
+    struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+    return event->ready == NOOK__URGENT ? NOOK__CONTAINER(event, nook_task, event) : NULL;
+}
+
+/* In a callback, whose stack is the worker's: without a budget they all come back here. */
+static void run_urgent(struct nook__worker *worker)
+{
+    unsigned budget = worker->budget;
+    nook_task *task;
+    worker->budget = 0;
+    while (nook__lost() == NULL && (task = first_urgent(worker)) != NULL) {
+        nook__take(&task->event);
+        run_task(worker, task);
+    }
+    worker->budget = budget;
+}
+
+void nook__run_at_once(nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    struct handing handing = {
+        .wait = {.begin = begin_handing, .kind = "an eager task's first park"}, .to = task};
+    if (nook__current(worker) != NULL)
+        (void)nook__park(&handing.wait);
+    else
+        run_urgent(worker);
 }
 
 /* --- waking --------------------------------------------------------------- */

@@ -90,10 +90,13 @@ enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE, NOOK__FAILURE
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
     enum nook__event_kind kind;
-    unsigned worker; /* whose it is, from 1; 0: any worker's; changed under the lock */
-    atomic_int ready;
-    uint64_t order; /* after how many that were shared it became ready */
+    unsigned worker;  /* whose it is, from 1; 0: any worker's; changed under the lock */
+    atomic_int ready; /* 0: in no queue; NOOK__URGENT: at the head of its worker's */
+    uint64_t order;   /* after how many that were shared it became ready */
 };
+
+/* Runs before all others, which is for eager tasks and who makes them. */
+enum { NOOK__URGENT = 2 };
 
 /* What another thread wants done on a worker: deliver runs there, under the run's lock. */
 struct nook__message {
@@ -164,7 +167,8 @@ uint64_t nook__timers_next(const struct nook__run *run);
  * a worker under the run's lock.
  */
 struct nook__wait {
-    /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`. NULL: a yield. */
+    /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`; it may have
+     * queued the task itself. NULL: a yield. */
     int (*begin)(struct nook__wait *wait, nook_task *task);
     /* Takes the registration back. NULL: the wait cannot be interrupted. */
     void (*undo)(struct nook__wait *wait, nook_task *task);
@@ -183,6 +187,9 @@ struct nook__wait {
 #define NOOK__CALLER __builtin_extract_return_addr(__builtin_return_address(0))
 #define NOOK__WAITS(what) .kind = (what), .caller = NOOK__CALLER
 
+/* By the worker: the new task, which is urgent, runs until it parks, and then the caller goes
+ * on. */
+void nook__run_at_once(nook_task *task);
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
 int nook__park(struct nook__wait *wait);
 /* Ends the wait of a parked task. Under the lock. */
@@ -639,6 +646,14 @@ static inline void nook__requeue(struct nook__worker *worker, struct nook__event
     atomic_store_explicit(&NOOK__CONTAINER(next, nook_task, event)->told, 0,
                           memory_order_relaxed);
     nook__enqueue(worker, event);
+}
+
+/* By the worker: at the head. No other worker has anything that became ready before. */
+static inline void nook__urge(struct nook__worker *worker, struct nook__event *event)
+{
+    atomic_store_explicit(&event->ready, NOOK__URGENT, memory_order_relaxed);
+    event->order = 0;
+    nook__list_append(worker->queue.next, &event->link);
 }
 
 /* Under the lock. */

@@ -233,10 +233,18 @@ static void count_outside(struct nook__run *run, const struct nook__event *event
     jump(run);
 }
 
+/* Here nothing but eager tasks, and who makes them, is in a worker's queue: no choice. */
+static struct nook__event *urgent(struct nook__worker *worker)
+{
+    struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+    nook__take(event);
+    return event;
+}
+
 static void do_next(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    struct nook__event *event = choose(run);
+    struct nook__event *event = nook__list_empty(&worker->queue) ? choose(run) : urgent(worker);
     count_outside(run, event);
     worker->index = event->worker;
     nook__step(worker, event);
@@ -250,7 +258,7 @@ void nook__schedule_loop(struct nook__worker *worker)
         if (run->poller.users > 0 && !nook__list_empty(&run->tasks))
             nook__poller_wait(run, 0);
         nook__timers_fire(run, run->now); /* what was due when it was set */
-        if (nook__list_empty(&run->shared))
+        if (nook__list_empty(&run->shared) && nook__list_empty(&worker->queue))
             pass_time(run);
         else
             do_next(worker);

@@ -238,7 +238,7 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
     else
         count_on(run);
     task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
-    task->event.worker = options->worker;
+    task->event.worker = options->eager ? here : options->worker;
     if (task->shared) {
         task->event.worker =
             nook__home_of(run, task->context, options->worker != 0 ? options->worker : here);
@@ -252,7 +252,17 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
     }
     NOOK__PROBE4(task_spawn, task->id, &task->name[0], task->fn, task->parent);
     nook__hand_over(task);
-    nook__ready(run, &task->event);
+    if (options->eager)
+        nook__urge(worker, &task->event);
+    else
+        nook__ready(run, &task->event);
+}
+
+/* Under the lock: 1: who shares its context runs elsewhere, and so must it [D3]. */
+static int away(struct nook__run *run, const nook_task *task)
+{
+    unsigned here = nook__here()->index;
+    return task->shared && nook__home_of(run, task->context, here) != here;
 }
 
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
@@ -264,6 +274,8 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
         return rc;
     nook__lock(run);
     rc = nook__stacks_of(run, options->stack_size, &task->stacks);
+    if (rc == 0 && options->eager && away(run, task))
+        rc = NOOK_EBUSY;
     if (rc == 0) {
         nook__task_number(task);
         nook__task_enlist(run, task, options);
@@ -276,11 +288,16 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
     return rc;
 }
 
-static int check(const struct nook__run *run, nook_task_fn fn, const nook_task_options *options)
+static int check(struct nook__worker *worker, nook_task_fn fn, const nook_task_options *options)
 {
-    if (fn == NULL || options->worker > run->n_workers ||
+    const nook_task *task = nook__current(worker);
+    if (fn == NULL || options->worker > worker->run->n_workers ||
         (unsigned)options->start > NOOK_START_SHARE)
         return NOOK_EINVAL;
+    if (options->eager && options->worker != 0 && options->worker != worker->index)
+        return NOOK_EINVAL;
+    if (options->eager && task != NULL && task->ending)
+        return nook__no_task();
     return nook__stack_check(options->stack_size);
 }
 
@@ -294,13 +311,15 @@ int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, 
         return nook__no_task();
     if (options == NULL)
         options = &defaults;
-    int rc = check(worker->run, fn, options);
+    int rc = check(worker, fn, options);
     if (rc == 0)
         rc = nook__late(worker->run)
                  ? NOOK_ECANCELED
                  : nook__task_new(worker->run, &task, fn, arg, options, site);
     if (rc != 0)
         return rc;
+    if (options->eager)
+        nook__run_at_once(task);
     if (out != NULL)
         *out = task;
     else

@@ -62,9 +62,10 @@ NOOK_API int nook_group_enter_at(nook_group *group, const char *file, unsigned l
 /*
  * create_task: nook_task_spawn, into the group [A6]; with `context`, in that very one
  * [A3]. From any task or callback of the run; also during the exit, while a task of
- * the group is left. Does not park.
+ * the group is left. Does not park, but for an eager task.
  * NOOK_ECLOSED: the group is finished. NOOK_ECANCELED: it is being cancelled, or the
- * run takes nothing new. NOOK_EINVAL: NULL, not entered, of another run. Errors as nook_task_spawn.
+ * run takes nothing new. NOOK_EINVAL: NULL, not entered, of another run. Errors as
+ * nook_task_spawn.
  */
 NOOK_API int nook_group_spawn(nook_group *group, nook_task **out, nook_task_fn fn, void *arg,
                               const nook_task_options *options);

@@ -44,8 +44,8 @@ NOOK_API void nook_loop_unref(nook_loop *loop);
  * its `discard` is called, as in every case of nook_task_spawn.
  * NOOK_ECLOSED: the run is over. NOOK_ECANCELED: it is ending, and takes nothing new.
  * NOOK_EINVAL: loop or fn is
- * NULL, NOOK_START_SHARE, no such worker, a stack size out of range. NOOK_ENOMEM. Or what
- * a `duplicate` returned. No memory for stacks: the task does not run; its result is
+ * NULL, NOOK_START_SHARE, eager, no such worker, a stack size out of range. NOOK_ENOMEM. Or
+ * what a `duplicate` returned. No memory for stacks: the task does not run; its result is
  * NOOK_ENOMEM.
  */
 NOOK_API int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg,

@@ -120,6 +120,7 @@ typedef struct nook_task_options {
     size_t stack_size;     /* 0: the run's */
     unsigned worker;       /* start on this worker, from 1; 0: any */
     int migrate;           /* 0: as the run says; 1: may migrate; -1: stays */
+    int eager; /* 1: it runs at once, until its first park; then the caller goes on */
     const nook_site *site; /* where it was spawned, for reports; NULL: nook_task_spawn knows */
     void (*discard)(void *arg); /* called instead of the function where that never runs */
 } nook_task_options;
@@ -132,10 +133,17 @@ typedef struct nook_task_options {
  * the same time [A4, D3], because they stay on one worker, whatever `worker` and
  * `migrate` say; and a task does not hold it entered [A26], so do not enter it on
  * another worker meanwhile. From a task or a callback.
- * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range.
- * NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending, and takes nothing new. Or what a
- * variable's `duplicate` returned. A task for which no stack is left when it is to
- * start does not run; its result is NOOK_ENOMEM.
+ * With `eager` it is asyncio's eager task [A23]: it runs inside the call, on its own stack, in
+ * its own context, until it parks for the first time or ends, and the caller goes on at
+ * once after that, before anybody else of the worker. *out is not written until then. The
+ * call may park, but for no other's sake: a cancel does not end it. A callback may
+ * make one; hooks of the run may not. Who shares the caller's context may be eager: the
+ * caller stands still meanwhile [A24, D3].
+ * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range; eager, and another
+ * worker. NOOK_EBUSY: eager, and its context is in use on another worker. NOOK_ENOTASK; also
+ * eager, and the caller is ending. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending, and takes
+ * nothing new. Or what a variable's `duplicate` returned. A task for which no stack is left
+ * when it is to start does not run; its result is NOOK_ENOMEM.
  * Where a task was spawned and then never runs, because of that, of a cancel before its
  * start, or of the end of its run, discard(arg) is called for it, where there is one: once,
  * on a worker, in the task's context but in no task, before anybody who joins it wakes.
