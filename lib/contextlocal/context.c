@@ -157,11 +157,11 @@ static int exchange_copying(nook_context *context, const nook_var *var, uint32_t
     int rc = nook__map_with(base, var, index, value, &next);
     if (rc < 0)
         return rc;
-    *old = nook__map_get(base->root, base->height, index);
+    *old = nook__map_get(base, index);
     if (*old != NOOK__UNSET)
         nook__binding_retain(index, *old);
     nook__write_begin(context);
-    int unchanged = context->map.root == base->root;
+    int unchanged = nook__map_same(&context->map, base);
     if (unchanged) {
         base->weight += context->map.weight;
         context->map = next;
@@ -179,8 +179,8 @@ static int exchange_copying(nook_context *context, const nook_var *var, uint32_t
 }
 
 /* 1 where the map could be changed in place, else 0 and *base is a copy. */
-static int exchange_in_place(nook_context *context, const nook_var *var, uint32_t index,
-                             void *value, struct nook__map *base, void **old)
+static int exchange_in_place(nook_context *context, nook_var *var, uint32_t index, void *value,
+                             struct nook__map *base, void **old)
 {
     nook__write_begin(context);
     int done = nook__map_put(&context->map, var, index, value, old);
@@ -192,8 +192,8 @@ static int exchange_in_place(nook_context *context, const nook_var *var, uint32_
 
 /* Callbacks run in a copying exchange, which may switch, even drop, contexts: it holds this
  * one. */
-int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t index,
-                           void *value, void **old)
+int nook__context_exchange(nook_context *context, nook_var *var, uint32_t index, void *value,
+                           void **old)
 {
     struct nook__map base;
     int rc = NOOK_EAGAIN;
@@ -201,7 +201,7 @@ int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t 
         return 0;
     nook_context_ref(context);
     do {
-        if (nook__map_get(base.root, base.height, index) == value) {
+        if (nook__map_get(&base, index) == value) {
             *old = value; /* the very references that came in go out again [M2, M3] */
             rc = 0;
         } else {
@@ -211,6 +211,55 @@ int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t 
     } while (rc == NOOK_EAGAIN && !exchange_in_place(context, var, index, value, &base, old));
     nook_context_unref(context);
     return rc == NOOK_EAGAIN ? 0 : rc;
+}
+
+/* Moves the patch into the trie, on a path that is copied for it, if there is memory. */
+static void fold_patch(nook_context *context)
+{
+    struct nook__map base = nook__map_share(&context->map);
+    uint32_t index = base.patch;
+    void *value = base.patched, *old;
+    if (value != NOOK__UNSET)
+        nook__binding_retain(index, value);
+    (void)exchange_copying(context, nook__var_at(index), index, value, &base, &old);
+    if (value != NOOK__UNSET)
+        nook__binding_release(index, value);
+    give_back(base);
+}
+
+/*
+ * A copy takes the patch along, and so has no room for its own first set. A context that
+ * is copied twice without a set between will be copied more often: its patch goes into
+ * the trie.
+ */
+static void share_patched(nook_context *context, struct nook__map *out)
+{
+    int less = 0;
+    nook_var *var = nook__var_at(context->map.patch);
+    nook__write_begin(context);
+    int again = context->map.copied;
+    int settled = again && nook__map_settle(&context->map, &less);
+    context->map.copied = 1;
+    nook__write_end(context);
+    if (!again || settled) {
+        *out = nook__map_share(&context->map);
+        if (settled)
+            nook__var_unref_by(var, less); /* may call back, as folding may */
+        return;
+    }
+    nook_context_ref(context);
+    fold_patch(context);
+    snapshot(context, out);
+    nook_context_unref(context);
+}
+
+/* A snapshot for another context. */
+static inline void snapshot_to_set(nook_context *context, struct nook__map *out)
+{
+    if (context == nook__current_get() && context->map.patch != 0)
+        share_patched(context, out);
+    else
+        snapshot(context, out);
 }
 
 uint64_t nook__context_number(void)
@@ -248,7 +297,7 @@ int nook_context_copy(nook_context *context, nook_context **out)
     if (context == NULL || out == NULL)
         return NOOK_EINVAL;
     struct nook__map map;
-    snapshot(context, &map);
+    snapshot_to_set(context, &map);
     int rc = make(out, map);
     if (rc < 0)
         give_back(map);
@@ -366,7 +415,7 @@ static int inherit_all(const struct nook__map *parent, struct nook__map *map)
     uint32_t index = 0;
     int rc = 0;
     while (rc == 0 && (index = nook__map_next_special(parent, index + 1)) != 0)
-        rc = inherit_one(map, index, nook__map_get(parent->root, parent->height, index));
+        rc = inherit_one(map, index, nook__map_get(parent, index));
     return rc;
 }
 
@@ -385,7 +434,8 @@ int nook_context_inherit(nook_context **out)
     nook_context *current = nook__current_get();
     if (current == NULL)
         return nook_context_new(out);
-    struct nook__map map = nook__map_share(&current->map);
+    struct nook__map map;
+    snapshot_to_set(current, &map);
     int rc = map.root->special != 0 ? inherit_specially(&map) : 0;
     if (rc == 0)
         rc = make(out, map);
@@ -509,7 +559,7 @@ int nook_context_find(nook_context *context, const nook_var *var, void **value)
         return NOOK_EINVAL;
     struct nook__map map;
     snapshot(context, &map);
-    void *found = nook__map_get(map.root, map.height, nook__var_index(var));
+    void *found = nook__map_get(&map, nook__var_index(var));
     if (found != NOOK__UNSET) {
         nook__value_retain(var, found);
         *value = found;
@@ -524,7 +574,7 @@ int nook_context_contains(nook_context *context, const nook_var *var)
         return 0;
     struct nook__map map;
     snapshot(context, &map);
-    void *found = nook__map_get(map.root, map.height, nook__var_index(var));
+    void *found = nook__map_get(&map, nook__var_index(var));
     give_back(map);
     return found != NOOK__UNSET;
 }
@@ -542,12 +592,12 @@ static int maps_equal(const struct nook__map *a, const struct nook__map *b)
 {
     void *value;
     uint32_t index = 0;
-    if (a->root == b->root)
+    if (nook__map_same(a, b))
         return 1;
     if (a->len != b->len)
         return 0;
     while ((index = nook__map_next(a, index + 1, &value)) != 0) {
-        void *other = nook__map_get(b->root, b->height, index);
+        void *other = nook__map_get(b, index);
         int equal = values_equal(nook__var_at(index), value, other);
         if (equal <= 0)
             return equal;
@@ -575,16 +625,31 @@ int nook_context_iter_open(nook_context_iter *iter, nook_context *context)
         return NOOK_EINVAL;
     if (context != NULL)
         snapshot(context, &map);
-    *iter = (nook_context_iter){map.root, map.height, 1, map.len, map.weight};
+    *iter = (nook_context_iter){map.root, map.patched, map.patch, map.weight,
+                                map.len,  map.height,  1};
     return context != NULL ? 0 : NOOK_EINVAL;
+}
+
+static struct nook__map map_of(const nook_context_iter *iter)
+{
+    struct nook__map map = nook__map_empty();
+    if (iter->nook__root == NULL)
+        return map;
+    return (struct nook__map){iter->nook__root,
+                              iter->nook__patched,
+                              iter->nook__patch,
+                              iter->nook__weight,
+                              iter->nook__left,
+                              (uint16_t)iter->nook__height,
+                              0};
 }
 
 int nook_context_iter_next(nook_context_iter *iter, nook_var **var, void **value)
 {
     if (iter == NULL || var == NULL || value == NULL)
         return NOOK_EINVAL;
-    struct nook__map map = {iter->nook__root, iter->nook__height, 0, 0};
-    uint32_t index = map.root != NULL ? nook__map_next(&map, iter->nook__next, value) : 0;
+    struct nook__map map = map_of(iter);
+    uint32_t index = nook__map_next(&map, iter->nook__next, value);
     if (index == 0)
         return NOOK_EEND;
     *var = nook__var_at(index);
@@ -597,8 +662,8 @@ void nook_context_iter_close(nook_context_iter *iter)
 {
     if (iter == NULL || iter->nook__root == NULL)
         return;
-    struct nook__map map = {iter->nook__root, iter->nook__height, 0, iter->nook__weight};
-    *iter = (nook_context_iter){NULL, 0, 1, 0, 0};
+    struct nook__map map = map_of(iter);
+    *iter = (nook_context_iter){.nook__root = NULL};
     give_back(map);
 }
 

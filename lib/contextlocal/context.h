@@ -38,8 +38,8 @@ static inline uint64_t nook__context_id(nook_context *context)
  * The value's and the variable's reference move in on success; *old is the
  * previous binding, with its references, or NOOK__UNSET.
  */
-int nook__context_exchange(nook_context *context, const nook_var *var, uint32_t index,
-                           void *value, void **old);
+int nook__context_exchange(nook_context *context, nook_var *var, uint32_t index, void *value,
+                           void **old);
 
 /*
  * Around the owner's check and write: see "Who may touch the map" in context.c.
@@ -73,14 +73,14 @@ static inline void nook__write_end(nook_context *context)
 }
 
 /*
- * What nook__context_exchange does, for a variable whose values nobody counts and a
- * map that nobody shares: what was bound before, or NOOK__NOT_HERE.
+ * What nook__context_exchange does, for a variable without operations and a place that
+ * nobody shares: what was bound before, or NOOK__NOT_HERE. *more as in nook__map_swap.
  */
 static inline void *nook__context_swap(nook_context *context, const nook_var *var,
-                                       uint32_t index, void *value)
+                                       uint32_t index, void *value, int *more)
 {
     nook__write_begin(context);
-    void *old = nook__map_swap(&context->map, var, index, value);
+    void *old = nook__map_swap(&context->map, var->created, index, value, more);
     nook__write_end(context);
     return old;
 }

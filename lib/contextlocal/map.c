@@ -14,10 +14,10 @@ char nook__unset, nook__not_here;
 
 /* No map has no reference to its root: these are never changed in place, never freed. */
 node nook__empty[NOOK__HEIGHTS] = {
-    {0, 0, 0, 0, {TIMES_32(NOOK__UNSET)}},
-    {0, 0, 0, 0, {TIMES_32(&nook__empty[0])}},
-    {0, 0, 0, 0, {TIMES_32(&nook__empty[1])}},
-    {0, 0, 0, 0, {TIMES_32(&nook__empty[2])}},
+    {{TIMES_32(NOOK__UNSET)}, 0, 0, 0, 0},
+    {{TIMES_32(&nook__empty[0])}, 0, 0, 0, 0},
+    {{TIMES_32(&nook__empty[1])}, 0, 0, 0, 0},
+    {{TIMES_32(&nook__empty[2])}, 0, 0, 0, 0},
 };
 
 static int is_empty(const node *n)
@@ -84,23 +84,45 @@ static void node_unref(node *n, uint32_t height, uint32_t base)
     node_unref_by(n, height, base, 1);
 }
 
+/* So many references more to the variable of the patch, if it is a created one. */
+static void patch_ref(const struct nook__map *map, uint32_t n)
+{
+    if (map->patch != 0)
+        nook__var_ref_by(nook__var_at(map->patch), (int)n);
+}
+
+void nook__patch_unref(struct nook__map map)
+{
+    if (map.patch != 0)
+        nook__var_unref_by(nook__var_at(map.patch), (int)map.weight);
+}
+
 void nook__map_buy(struct nook__map *map)
 {
     if (!is_empty(map->root))
         atomic_fetch_add_explicit(&map->root->refs, NOOK__WEIGHT, memory_order_relaxed);
+    patch_ref(map, NOOK__WEIGHT);
     map->weight += NOOK__WEIGHT;
 }
 
 struct nook__map nook__map_copy(const struct nook__map *map)
 {
-    struct nook__map copy = {map->root, map->height, map->len, 1};
+    struct nook__map copy = {map->root, map->patched, map->patch, 1, map->len, map->height, 0};
     node_ref(copy.root);
+    patch_ref(&copy, 1);
     return copy;
+}
+
+/* The references to the root alone. */
+static void root_unref(struct nook__map map)
+{
+    node_unref_by(map.root, map.height, 0, map.weight);
 }
 
 void nook__map_unref(struct nook__map map)
 {
-    node_unref_by(map.root, map.height, 0, map.weight);
+    root_unref(map);
+    nook__patch_unref(map);
 }
 
 /* --- changing in place ---------------------------------------------------- */
@@ -117,33 +139,57 @@ static void mark_binding(node *leaf, uint32_t place, const nook_var *var, int pr
     mark(&leaf->special, place, present && nook__var_special(var));
 }
 
-int nook__map_put(struct nook__map *map, const nook_var *var, uint32_t index, void *value,
-                  void **old)
+/* What put does to a patch, which owns references enough whether it binds or not. */
+static void put_in_patch(struct nook__map *map, nook_var *var, void *value, void **old)
 {
-    if ((index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH)
-        return 0;
-    node *n = map->root;
-    node *path[NOOK__HEIGHTS] = {n};
-    uint32_t weight = map->weight;
-    for (uint32_t h = map->height; h != 0; h--) {
-        if (!nook__held(n, weight))
-            return 0;
-        n = n->slot[place_of(index, h)];
-        path[map->height - h + 1] = n;
-        weight = 1;
+    *old = map->patched;
+    map->patched = value;
+    map->copied = 0;
+    int bound = *old != NOOK__UNSET, binds = value != NOOK__UNSET;
+    map->len += (uint32_t)(binds - bound);
+    if (binds < bound)
+        nook__var_ref_by(var, 1);
+    if (binds > bound)
+        nook__var_unref_by(var, 1); /* not the last: the map's are there */
+}
+
+int nook__map_put(struct nook__map *map, nook_var *var, uint32_t index, void *value, void **old)
+{
+    if (index == map->patch) {
+        put_in_patch(map, var, value, old);
+        return 1;
     }
-    if (!nook__held(n, weight))
+    node *leaf = nook__map_own_leaf(map, index);
+    if (leaf == NULL)
         return 0;
     uint32_t place = index % NOOK__WIDTH;
-    *old = n->slot[place];
-    n->slot[place] = value;
+    *old = leaf->slot[place];
+    leaf->slot[place] = value;
     if ((value == NOOK__UNSET) == (*old == NOOK__UNSET))
         return 1;
-    mark_binding(n, place, var, value != NOOK__UNSET);
+    mark_binding(leaf, place, var, value != NOOK__UNSET);
     map->len += value != NOOK__UNSET ? 1u : -1u;
     /* A bit too many above only makes inheriting look; one too few would leak. */
-    for (uint32_t h = map->height; n->special != 0 && h != 0; h--)
-        path[map->height - h]->special |= 1u << place_of(index, h);
+    node *n = map->root;
+    for (uint32_t h = map->height; leaf->special != 0 && h != 0; h--) {
+        n->special |= 1u << place_of(index, h);
+        n = n->slot[place_of(index, h)];
+    }
+    return 1;
+}
+
+int nook__map_settle(struct nook__map *map, int *less)
+{
+    node *leaf = map->patch != 0 ? nook__map_own_leaf(map, map->patch) : NULL;
+    if (leaf == NULL)
+        return 0;
+    void **slot = &leaf->slot[map->patch % NOOK__WIDTH];
+    int binds = map->patched != NOOK__UNSET;
+    *less = (int)map->weight + (*slot != NOOK__UNSET) - binds;
+    *slot = map->patched;
+    mark_binding(leaf, map->patch % NOOK__WIDTH, nook__var_at(map->patch), binds);
+    map->patch = 0;
+    map->patched = NOOK__UNSET;
     return 1;
 }
 
@@ -238,13 +284,14 @@ static node *raise_root(node *root, uint32_t height)
     return higher;
 }
 
-/* Another holder of the same, high enough for the number. */
+/* Another holder of the same root, or of one high enough for the number. */
 static int map_raised(const struct nook__map *map, uint32_t index, struct nook__map *out)
 {
-    *out = nook__map_copy(map);
+    *out = (struct nook__map){map->root, NOOK__UNSET, 0, 1, map->len, map->height, 0};
+    node_ref(out->root);
     while ((index >> (NOOK__BITS * out->height)) >= NOOK__WIDTH) {
         node *higher = raise_root(out->root, out->height);
-        nook__map_unref(*out);
+        root_unref(*out);
         if (higher == NULL)
             return NOOK_ENOMEM;
         out->root = higher;
@@ -253,37 +300,57 @@ static int map_raised(const struct nook__map *map, uint32_t index, struct nook__
     return 0;
 }
 
-static int map_with(const struct nook__map *map, const nook_var *var, uint32_t index,
-                    void *value, struct nook__map *out)
+/* Gives the map a root of its own that binds the number, below which it is high enough. */
+static int trie_with(struct nook__map *map, const nook_var *var, uint32_t index, void *value)
 {
-    int was = nook__map_get(map->root, map->height, index) != NOOK__UNSET;
     node *root = node_with(map->root, map->height, var, index, value);
     if (root == NULL)
         return NOOK_ENOMEM;
     if (!is_empty(root))
         atomic_store_explicit(&root->refs, NOOK__WEIGHT, memory_order_relaxed);
-    uint32_t len = map->len + (uint32_t)(value != NOOK__UNSET) - (uint32_t)was;
-    *out = (struct nook__map){root, map->height, len, NOOK__WEIGHT};
+    map->root = root;
+    map->weight = NOOK__WEIGHT;
     return 0;
+}
+
+/* Of another number, the patch goes along: into the trie, where the new path leads there. */
+static void take_patch_along(struct nook__map *map, const struct nook__map *from,
+                             uint32_t index)
+{
+    int less;
+    if (from->patch == 0 || from->patch == index)
+        return;
+    nook_var *var = nook__var_at(from->patch);
+    map->patch = from->patch;
+    map->patched = from->patched;
+    nook__var_ref_by(var, (int)map->weight);
+    if (nook__map_settle(map, &less))
+        nook__var_unref_by(var, less);
 }
 
 int nook__map_with(const struct nook__map *map, const nook_var *var, uint32_t index,
                    void *value, struct nook__map *out)
 {
-    struct nook__map high;
-    if ((index >> (NOOK__BITS * map->height)) < NOOK__WIDTH)
-        return map_with(map, var, index, value, out);
-    int rc = map_raised(map, index, &high);
+    int was = nook__map_get(map, index) != NOOK__UNSET;
+    int raised = (index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH;
+    struct nook__map high = *map;
+    int rc = raised ? map_raised(map, index, &high) : 0;
     if (rc < 0)
         return rc;
-    rc = map_with(&high, var, index, value, out);
-    nook__map_unref(high);
-    return rc;
+    *out = (struct nook__map){high.root, NOOK__UNSET, 0, 0, map->len, high.height, 0};
+    rc = trie_with(out, var, index, value);
+    if (raised)
+        root_unref(high);
+    if (rc < 0)
+        return rc;
+    out->len += (uint32_t)((value != NOOK__UNSET) - was);
+    take_patch_along(out, map, index);
+    return 0;
 }
 
 /* --- reading -------------------------------------------------------------- */
 
-uint32_t nook__map_next(const struct nook__map *map, uint32_t from, void **value)
+static uint32_t trie_next(const struct nook__map *map, uint32_t from, void **value)
 {
     uint32_t end = NOOK__WIDTH << (NOOK__BITS * map->height);
     while (from < end) {
@@ -302,6 +369,17 @@ uint32_t nook__map_next(const struct nook__map *map, uint32_t from, void **value
         from = ((from >> span) + 1) << span;
     }
     return 0;
+}
+
+uint32_t nook__map_next(const struct nook__map *map, uint32_t from, void **value)
+{
+    uint32_t index = trie_next(map, from, value);
+    if (index != 0 && index == map->patch) /* hidden */
+        index = trie_next(map, index + 1, value);
+    if (map->patched == NOOK__UNSET || map->patch < from || (index != 0 && index < map->patch))
+        return index;
+    *value = map->patched;
+    return map->patch;
 }
 
 uint32_t nook__map_next_special(const struct nook__map *map, uint32_t from)

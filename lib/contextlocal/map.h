@@ -10,11 +10,17 @@
  * node owns one to its child. Absent slots point to static emptiness, so that a
  * lookup needs no check on its way.
  *
+ * Beside the root a map has room for one binding of its own, the patch, which hides what
+ * the trie binds at that number. The first set after a copy goes there and changes no node;
+ * a copy takes it along. Only variables without operations are patched: so copying a
+ * patch, as copying a root, calls nobody.
+ *
  * A map owns not one reference to its root but `weight` of them, a million when the
  * root is made. So a map makes a copy of itself by giving away some, and takes them
  * back when the copy goes: no atomic operation, for only whoever may write a map
  * touches its weight. A map that has one left buys more, with one atomic addition;
- * one that goes where no other map of the same root is at hand subtracts its own.
+ * one that goes where no other map of the same root is at hand subtracts its own. Of the
+ * patch's variable, if created, it owns as many as of the root.
  */
 #ifndef NOOK__MAP_H
 #define NOOK__MAP_H
@@ -28,18 +34,21 @@
 #define NOOK__HEIGHTS 4u /* 32 to the power of 4 is NOOK__VAR_LIMIT */
 
 struct nook__node {
+    void *slot[NOOK__WIDTH];
     _Atomic uint64_t refs;
     uint32_t present; /* one bit a slot */
     uint32_t counted; /* present slots whose copy must be counted; inner nodes: all */
     uint32_t special; /* slots that inheriting may not just copy; may say too much */
-    void *slot[NOOK__WIDTH];
 };
 
 struct nook__map {
     struct nook__node *root;
-    uint32_t height; /* 0: the root is a leaf */
-    uint32_t len;
+    void *patched;   /* the value at the patch, or NOOK__UNSET */
+    uint32_t patch;  /* a number, or 0, which is nobody's */
     uint32_t weight; /* references to the root that are this map's */
+    uint32_t len;
+    uint16_t height; /* 0: the root is a leaf */
+    uint16_t copied; /* 1 where a copy took the patch along, since it was last set */
 };
 
 #define NOOK__WEIGHT (1u << 20)       /* what a new root has, and what is bought at a time */
@@ -55,19 +64,31 @@ extern struct nook__node nook__empty[NOOK__HEIGHTS];
 
 static inline struct nook__map nook__map_empty(void)
 {
-    struct nook__map map = {&nook__empty[0], 0, 0, NOOK__WEIGHT};
+    struct nook__map map = {&nook__empty[0], NOOK__UNSET, 0, NOOK__WEIGHT, 0, 0, 0};
     return map;
 }
 
-/* The value bound at the number, or NOOK__UNSET. */
-static inline void *nook__map_get(const struct nook__node *node, uint32_t height,
-                                  uint32_t index)
+/* What the trie binds at the number, or NOOK__UNSET. */
+static inline void *nook__trie_get(const struct nook__map *map, uint32_t index)
 {
-    if ((index >> (NOOK__BITS * height)) >= NOOK__WIDTH)
+    const struct nook__node *node = map->root;
+    if ((index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH)
         return NOOK__UNSET;
-    for (; height != 0; height--)
-        node = node->slot[(index >> (NOOK__BITS * height)) % NOOK__WIDTH];
+    for (uint32_t h = map->height; h != 0; h--)
+        node = node->slot[(index >> (NOOK__BITS * h)) % NOOK__WIDTH];
     return node->slot[index % NOOK__WIDTH];
+}
+
+/* The value bound at the number, or NOOK__UNSET. */
+static inline void *nook__map_get(const struct nook__map *map, uint32_t index)
+{
+    return index == map->patch ? map->patched : nook__trie_get(map, index);
+}
+
+/* 1 where both are one state of one map. */
+static inline int nook__map_same(const struct nook__map *a, const struct nook__map *b)
+{
+    return a->root == b->root && a->patch == b->patch && a->patched == b->patched;
 }
 
 static inline int nook__held(struct nook__node *node, uint32_t weight)
@@ -90,22 +111,38 @@ static inline struct nook__node *nook__map_own_leaf(struct nook__map *map, uint3
 }
 
 /*
- * Puts the value of a variable without operations in place: what was bound before, or
- * NOOK__NOT_HERE, and nothing has changed. References move as in nook__map_put.
+ * Puts the value of a variable without operations where nobody shares it: what was bound
+ * before, or NOOK__NOT_HERE, and nothing has changed. So many more references to the
+ * variable, if it is created, are the map's now: the caller counts them.
  */
-static inline void *nook__map_swap(struct nook__map *map, const nook_var *var, uint32_t index,
-                                   void *value)
+static inline void *nook__map_swap(struct nook__map *map, uint32_t created, uint32_t index,
+                                   void *value, int *more)
 {
-    struct nook__node *leaf = nook__map_own_leaf(map, index);
-    if (leaf == NULL)
+    struct nook__node *leaf;
+    void *old;
+    *more = 0;
+    if (index == map->patch) {
+        old = map->patched;
+        map->patched = value;
+        map->copied = 0;
+    } else if ((leaf = nook__map_own_leaf(map, index)) != NULL) {
+        old = leaf->slot[index % NOOK__WIDTH];
+        leaf->slot[index % NOOK__WIDTH] = value;
+        *more = (old == NOOK__UNSET) - (value == NOOK__UNSET);
+        leaf->present ^= (uint32_t)(*more & 1) << index % NOOK__WIDTH;
+        leaf->counted ^= (uint32_t)(*more & 1 & (created != 0)) << index % NOOK__WIDTH;
+    } else if (map->patch == 0) {
+        old = nook__trie_get(map, index);
+        if (old == value)
+            return old; /* the map stays shared [M2, M3] */
+        map->patch = index;
+        map->patched = value;
+        map->copied = 0;
+        *more = (int)map->weight;
+    } else {
         return NOOK__NOT_HERE;
-    void *old = leaf->slot[index % NOOK__WIDTH];
-    leaf->slot[index % NOOK__WIDTH] = value;
-    if ((value == NOOK__UNSET) != (old == NOOK__UNSET)) {
-        leaf->present ^= 1u << index % NOOK__WIDTH;
-        leaf->counted ^= (uint32_t)(var->created != 0) << index % NOOK__WIDTH;
-        map->len += value != NOOK__UNSET ? 1u : -1u;
     }
+    map->len += (uint32_t)((old == NOOK__UNSET) - (value == NOOK__UNSET));
     return old;
 }
 
@@ -119,6 +156,7 @@ static inline struct nook__map nook__map_share(struct nook__map *map)
         nook__map_buy(map);
     struct nook__map copy = *map;
     copy.weight = (map->weight >> 8) + 1;
+    copy.copied = 0;
     map->weight -= copy.weight;
     return copy;
 }
@@ -129,22 +167,34 @@ struct nook__map nook__map_copy(const struct nook__map *map);
 /* One holder less. Callbacks may run, with the map gone already. */
 void nook__map_unref(struct nook__map map);
 
+/* The part of it that is the patch's. */
+void nook__patch_unref(struct nook__map map);
+
 /* The same, where the caller may write another map (or NULL), maybe of the same root. */
 static inline void nook__map_give_back(struct nook__map map, struct nook__map *to)
 {
-    if (to != NULL && to->root == map.root && to->weight < NOOK__WEIGHT_LIMIT)
-        to->weight += map.weight;
-    else
+    if (to == NULL || to->root != map.root || to->weight >= NOOK__WEIGHT_LIMIT ||
+        (to->patch != 0 && to->patch != map.patch)) {
         nook__map_unref(map);
+        return;
+    }
+    to->weight += map.weight;
+    if (to->patch != map.patch)
+        nook__patch_unref(map);
 }
 
 /*
- * Puts the value in place, if nobody shares a node on the way and there is one:
- * 1, *old is what was there, and the value's and variable's references have
- * moved in (and the old ones out). Else 0, and nothing has changed. No callback
- * runs. The value may be NOOK__UNSET.
+ * Moves the patch into the trie, if nobody shares a node on the way and there is one: 1,
+ * and the caller drops *less references to the variable of the patch, if it is created.
  */
-int nook__map_put(struct nook__map *map, const nook_var *var, uint32_t index, void *value,
+int nook__map_settle(struct nook__map *map, int *less);
+
+/*
+ * Puts the value in place, if that is the patch or a leaf that nobody shares: 1, *old is what
+ * was there, and the value's and variable's references have moved in (and the old ones
+ * out). Else 0, and nothing has changed. No callback runs. The value may be NOOK__UNSET.
+ */
+int nook__map_put(struct nook__map *map, nook_var *var, uint32_t index, void *value,
                   void **old);
 
 /*

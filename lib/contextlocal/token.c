@@ -20,8 +20,7 @@ int nook_var_get(const nook_var *var, void **value)
         return NOOK_EINVAL;
     nook_context *context = nook__current_get();
     if (context != NULL) {
-        void *found =
-            nook__map_get(context->map.root, context->map.height, nook__var_index(var));
+        void *found = nook__map_get(&context->map, nook__var_index(var));
         if (found != NOOK__UNSET) {
             *value = found;
             return 0;
@@ -38,7 +37,7 @@ void *nook_var_get_or(const nook_var *var, void *fallback)
     nook_context *context = nook__current_get();
     if (context == NULL)
         return fallback;
-    void *found = nook__map_get(context->map.root, context->map.height, nook__var_index(var));
+    void *found = nook__map_get(&context->map, nook__var_index(var));
     return found != NOOK__UNSET ? found : fallback;
 }
 
@@ -88,22 +87,22 @@ static __attribute__((noinline)) int set_counting(nook_var *var, void *value, no
     return rc;
 }
 
-/*
- * A variable without operations, whose binding the context alone holds, is set in one
- * straight line. A created one counts its bindings and tokens: the old binding's
- * reference serves the new one, or the token.
- */
+/* A variable without operations, set where the context alone looks, is set in one straight
+ * line. A created one counts its bindings and tokens, all at once. */
 int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *site)
 {
     nook_context *context = nook__current_get();
     if (__builtin_expect(var == NULL || context == NULL || var->ops != NULL, 0))
         return set_counting(var, value, token, site);
+    int more = 0;
     uint32_t index = nook__var_index(var);
-    void *old = index != 0 ? nook__context_swap(context, var, index, value) : NOOK__NOT_HERE;
+    void *old =
+        index != 0 ? nook__context_swap(context, var, index, value, &more) : NOOK__NOT_HERE;
     if (__builtin_expect(old == NOOK__NOT_HERE, 0))
         return set_counting(var, value, token, site);
-    if (var->created)
-        nook__var_ref_by(var, (old == NOOK__UNSET) + (token != NULL));
+    more += token != NULL;
+    if (more != 0)
+        nook__var_ref_by(var, more);
     if (token != NULL)
         token_fill(token, var, nook__context_id(context), old, site);
     return 0;
@@ -161,15 +160,19 @@ int nook_var_reset(nook_var *var, nook_token *token)
         return rc;
     if (__builtin_expect(var->ops != NULL, 0))
         return reset_counting(var, token);
-    int had_old = token->nook__has_old != 0;
-    void *replaced = nook__context_swap(nook__current_get(), var, nook__var_index(var),
-                                        had_old ? token->nook__old : NOOK__UNSET);
+    int more = 0;
+    void *restored = token->nook__has_old ? token->nook__old : NOOK__UNSET;
+    void *replaced =
+        nook__context_swap(nook__current_get(), var, nook__var_index(var), restored, &more);
     if (__builtin_expect(replaced == NOOK__NOT_HERE, 0))
         return reset_counting(var, token);
     token->nook__state = USED;
     NOOK__COUNT(tokens, -1);
-    if (var->created)
-        nook__var_unref_by(var, (replaced != NOOK__UNSET) + !had_old);
+    more--; /* the token's */
+    if (more > 0)
+        nook__var_ref_by(var, more);
+    if (more < 0)
+        nook__var_unref_by(var, -more);
     return 0;
 }
 

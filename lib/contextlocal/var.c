@@ -130,15 +130,13 @@ int nook_var_new(nook_var **out, const char *name, const nook_var_options *optio
 
 nook_var *nook_var_ref(nook_var *var)
 {
-    if (var != NULL && var->created)
-        __atomic_add_fetch(&var->nook__refs, 1, __ATOMIC_RELAXED);
+    if (var != NULL)
+        nook__var_ref_by(var, 1);
     return var;
 }
 
-void nook__var_unref_by(nook_var *var, int n)
+void nook__var_end(nook_var *var)
 {
-    if (n == 0 || __atomic_sub_fetch(&var->nook__refs, (uint32_t)n, __ATOMIC_ACQ_REL) != 0)
-        return;
     if (var->has_default)
         nook_value_release(var, var->default_value);
     if (var->finalise != NULL)
@@ -150,7 +148,7 @@ void nook__var_unref_by(nook_var *var, int n)
 
 void nook_var_unref(nook_var *var)
 {
-    if (var != NULL && var->created)
+    if (var != NULL)
         nook__var_unref_by(var, 1);
 }
 

@@ -2,6 +2,7 @@
 #ifndef NOOK__VAR_H
 #define NOOK__VAR_H
 
+#include "base/alone.h"
 #include <nook/context.h>
 
 /* Each bound variable has a number below this; 0 is nobody's. */
@@ -25,13 +26,31 @@ static inline uint32_t nook__var_index(const nook_var *var)
     return __atomic_load_n(&var->nook__index, __ATOMIC_ACQUIRE);
 }
 
-/* Some references of a created variable at once. */
+/* Some references more, or fewer, of a variable, if it is a created one. */
 static inline void nook__var_ref_by(nook_var *var, int n)
 {
-    if (n != 0)
-        __atomic_add_fetch(&var->nook__refs, (uint32_t)n, __ATOMIC_RELAXED);
+    if (!var->created)
+        return;
+    if (NOOK__ALONE)
+        var->nook__refs += (uint64_t)n;
+    else
+        __atomic_add_fetch(&var->nook__refs, (uint64_t)n, __ATOMIC_RELAXED);
 }
-void nook__var_unref_by(nook_var *var, int n);
+
+void nook__var_end(nook_var *var);
+
+static inline void nook__var_unref_by(nook_var *var, int n)
+{
+    if (!var->created)
+        return;
+    /* Who holds all of them needs no locked instruction: nobody else can count. */
+    uint64_t there = __atomic_load_n(&var->nook__refs, __ATOMIC_ACQUIRE);
+    if (NOOK__ALONE && there != (uint64_t)n)
+        var->nook__refs = there - (uint64_t)n;
+    else if (there == (uint64_t)n ||
+             __atomic_sub_fetch(&var->nook__refs, (uint64_t)n, __ATOMIC_ACQ_REL) == 0)
+        nook__var_end(var);
+}
 
 static inline int nook__var_retains(const nook_var *var)
 {

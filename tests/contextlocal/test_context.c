@@ -99,6 +99,64 @@ static void C2_copies_diverge(void **state)
     nook_context_unref(second);
 }
 
+static int values[8];
+
+static long nodes_alive(void)
+{
+    nook_context_counts counts = {0};
+    return nook_context_count(&counts) == 0 ? counts.nodes : 0;
+}
+
+/* Sets `var` in copies of the current context: how many nodes all of that made. */
+static long nodes_of_copies(nook_var *var, int copies, int number)
+{
+    nook_context *copy[8] = {NULL};
+    long before = nodes_alive();
+    for (int i = 0; i < copies; i++) {
+        assert_int_equal(nook_context_copy_current(&copy[i]), 0);
+        assert_int_equal(nook_context_enter(copy[i]), 0);
+        assert_int_equal(nook_var_set(var, &values[number + i], NULL), 0);
+        assert_int_equal(nook_context_exit(copy[i]), 0);
+    }
+    long made = nodes_alive() - before;
+    for (int i = 0; i < copies; i++) {
+        void *value = NULL;
+        assert_int_equal(nook_context_find(copy[i], var, &value), 0);
+        assert_ptr_equal(value, &values[number + i]);
+        nook_context_unref(copy[i]);
+    }
+    return made;
+}
+
+/*
+ * What a server does: one context, copied for each request, which sets a variable of its
+ * own. Such a set costs no node, however the parent came by its bindings; where the parent
+ * itself has bound something beside the trie, copying finds out and makes room.
+ */
+static void M11_the_first_set_in_each_copy_makes_no_node(void **state)
+{
+    nook_var *vars[3] = {NULL};
+    nook_context *alive;
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(nook_var_new(&vars[i], "of a server", NULL), 0);
+        assert_int_equal(nook_var_set(vars[i], &values[0], NULL), 0);
+    }
+    assert_int_equal(nodes_of_copies(vars[2], 4, 1), 0);
+    assert_int_equal(nook_context_copy_current(&alive), 0); /* so that all stay shared */
+    assert_int_equal(nook_var_set(vars[0], &values[1], NULL), 0);
+    long path = nodes_of_copies(vars[2], 1, 1);
+    assert_int_equal(nodes_of_copies(vars[2], 4, 1), path); /* the parent's own */
+    assert_int_equal(nodes_of_copies(vars[1], 4, 1), 0);
+    void *value = NULL;
+    assert_int_equal(nook_var_get(vars[0], &value), 0);
+    assert_ptr_equal(value, &values[1]);
+    nook_context_unref(alive);
+    for (int i = 0; i < 3; i++)
+        nook_var_unref(vars[i]);
+    nook_thread_detach();
+}
+
 static void C3_copy_current_never_gives_the_current_object(void **state)
 {
     nook_context *context = new_context(), *copy;
@@ -731,6 +789,7 @@ int main(void)
         context_test(H11_chains_are_left_in_any_order),
         context_test(H11_a_context_may_be_the_state_of_several),
         context_test(H11_a_dropped_chain_leaves_what_it_had_entered),
+        context_test(M11_the_first_set_in_each_copy_makes_no_node),
         context_test(M2_the_identical_value_leaves_the_map_shared),
         context_test(M3_unsetting_what_is_not_set_leaves_the_map_shared),
         context_test(D8_clear_drops_every_binding),

@@ -91,9 +91,21 @@ static int put(struct nook__map *map, nook_var *var, void *value)
     return done;
 }
 
+/* What a plain set does: the same for variables without operations, also in a patch. */
+static int swap(struct nook__map *map, nook_var *var, void *value)
+{
+    int more;
+    void *old = nook__map_swap(map, var->created, number_of(var), value, &more);
+    if (more > 0)
+        nook__var_ref_by(var, more);
+    if (more < 0)
+        nook__var_unref_by(var, -more);
+    return old != NOOK__NOT_HERE;
+}
+
 static void *get(const struct nook__map *map, nook_var *var)
 {
-    return nook__map_get(map->root, map->height, number_of(var));
+    return nook__map_get(map, number_of(var));
 }
 
 static long nodes_alive(void)
@@ -219,6 +231,90 @@ static void M11_a_map_gives_and_takes_back_weight(void **state)
     assert_ptr_equal(get(&second, vars[0]), &values[1]);
     nook__map_unref(second);
     drop_vars(vars, 2);
+}
+
+/* The first binding after a copy stands beside the trie, which stays everybody's. */
+static void M11_the_first_binding_after_a_copy_changes_no_node(void **state)
+{
+    nook_var **vars = make_vars(100, 100); /* of the others, those at odd places count values */
+    struct nook__map map = nook__map_empty(), copy;
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        change(&map, vars[i], &values[0]);
+    copy = nook__map_share(&map);
+    long before = nodes_alive();
+    assert_int_equal(swap(&copy, vars[98], &values[1]), 1);
+    assert_int_equal(swap(&copy, vars[98], &values[2]), 1);
+    assert_ptr_equal(copy.root, map.root);
+    assert_int_equal(nodes_alive(), before);
+    assert_ptr_equal(get(&copy, vars[98]), &values[2]);
+    assert_ptr_equal(get(&map, vars[98]), &values[0]);
+    assert_int_equal(swap(&copy, vars[96], &values[3]), 0); /* there is room for one */
+    change(&copy, vars[96], &values[3]); /* takes the patch along, to the same leaf */
+    assert_int_equal(copy.patch, 0);
+    assert_ptr_equal(get(&copy, vars[98]), &values[2]);
+    assert_int_equal(swap(&copy, vars[98], &values[4]), 1);
+    assert_ptr_equal(get(&map, vars[98]), &values[0]);
+    nook__map_unref(copy);
+    nook__map_unref(map);
+    drop_vars(vars, 100);
+}
+
+/* A patch hides what the trie binds, may hide it as unbound, and holds its variable. */
+static void M11_a_patch_hides_a_binding(void **state)
+{
+    nook_var **vars = make_vars(70, 70), *var = vars[66];
+    struct nook__map map = nook__map_empty(), copy, other;
+    void *value;
+    (void)state;
+    for (int i = 60; i < 70; i++)
+        change(&map, vars[i], &values[0]);
+    copy = nook__map_share(&map);
+    assert_int_equal(swap(&copy, var, NOOK__UNSET), 1);
+    assert_int_equal(copy.len, 9);
+    assert_ptr_equal(get(&copy, var), NOOK__UNSET);
+    assert_int_equal(nook__map_next(&copy, number_of(var), &value), number_of(vars[67]));
+    assert_int_equal(swap(&copy, var, &values[1]), 1);
+    assert_int_equal(copy.len, 10);
+    assert_int_equal(nook__map_next(&copy, number_of(var), &value), number_of(var));
+    assert_ptr_equal(value, &values[1]);
+    other = nook__map_share(&copy);
+    nook__map_unref(map);
+    nook__map_give_back(copy, &other);
+    nook__map_unref(other);
+    other = nook__map_empty();
+    nook_var *gone = var_of_kind(0);
+    uint32_t number = number_of(gone);
+    assert_int_equal(swap(&other, gone, &values[0]), 1);
+    nook_var_unref(gone);
+    assert_ptr_equal(nook__var_at(number), gone); /* the patch holds it */
+    assert_int_equal(nook__map_next(&other, 1, &value), number);
+    nook__map_unref(other);
+    drop_vars(vars, 70);
+}
+
+/* Where the leaf is a map's own again, the patch goes in. */
+static void M11_a_patch_settles_where_nobody_shares(void **state)
+{
+    nook_var **vars = make_vars(40, 40);
+    struct nook__map map = nook__map_empty(), copy;
+    int less = 0;
+    (void)state;
+    for (int i = 0; i < 40; i++)
+        change(&map, vars[i], &values[0]);
+    copy = nook__map_share(&map);
+    assert_int_equal(swap(&map, vars[38], NOOK__UNSET), 1);
+    assert_int_equal(nook__map_settle(&map, &less), 0);
+    nook__map_give_back(copy, &map); /* which has more to hold, and so takes nothing */
+    uint32_t weight = map.weight;
+    assert_int_equal(nook__map_settle(&map, &less), 1);
+    assert_int_equal(less, (int)weight + 1); /* what the patch held, and the binding it hid */
+    nook__var_unref_by(vars[38], less);
+    assert_int_equal(map.patch, 0);
+    assert_int_equal(map.len, 39);
+    assert_ptr_equal(get(&map, vars[38]), NOOK__UNSET);
+    nook__map_unref(map);
+    drop_vars(vars, 40);
 }
 
 static void M11_a_change_copies_its_path_alone(void **state)
@@ -371,6 +467,13 @@ static struct model *play_once(struct game *game)
         assign(game, to, m);
         return to;
     }
+    case 2: { /* what a second copy does */
+        int less;
+        nook_var *var = nook__var_at(m->map.patch);
+        if (nook__map_settle(&m->map, &less))
+            nook__var_unref_by(var, less);
+        return m;
+    }
     case 1: { /* a changed copy beside the old one */
         struct model *to = &game->maps[random_below(MAPS)];
         struct nook__map next = with(m->map, game->vars[i], value);
@@ -381,6 +484,10 @@ static struct model *play_once(struct game *game)
         return to;
     }
     default: /* what a set does */
+        if (game->vars[i]->ops == NULL && swap(&m->map, game->vars[i], value)) {
+            note(m, i, value);
+            return m;
+        }
         if (!put(&m->map, game->vars[i], value))
             change(&m->map, game->vars[i], value);
         note(m, i, value);
@@ -469,6 +576,9 @@ int main(int argc, char **argv)
         context_test(M13_a_few_variables_are_one_flat_node),
         context_test(M11_what_is_unshared_is_changed_in_place_and_nothing_else),
         context_test(M11_a_map_gives_and_takes_back_weight),
+        context_test(M11_the_first_binding_after_a_copy_changes_no_node),
+        context_test(M11_a_patch_hides_a_binding),
+        context_test(M11_a_patch_settles_where_nobody_shares),
         context_test(M11_a_change_copies_its_path_alone),
         context_test(M11_a_snapshot_half_way_stays_exact),
         context_test(M1_M4_random_maps_of_height_0),

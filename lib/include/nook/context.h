@@ -76,7 +76,7 @@ struct nook_var {
     unsigned has_default;
     unsigned created;
     uint32_t nook__index;
-    uint32_t nook__refs;
+    uint64_t nook__refs;
 };
 
 /*
@@ -361,10 +361,12 @@ NOOK_API void nook_context_clear(nook_context *context);
  */
 typedef struct nook_context_iter {
     void *nook__root;
+    void *nook__patched;
+    uint32_t nook__patch;
+    uint32_t nook__weight;
+    uint32_t nook__left;
     uint32_t nook__height;
     uint32_t nook__next;
-    uint32_t nook__left;
-    uint32_t nook__weight;
 } nook_context_iter;
 
 /* NOOK_EINVAL: an argument is NULL (the iterator is then empty). Any context. */
