@@ -33,6 +33,8 @@
 
 struct nook__counts nook__counts;
 
+_Static_assert(offsetof(nook_context, map) == 0, "inlined code reads the map there");
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int set_up_error;
 _Atomic uint32_t nook__fence_needed; /* from the start, or from a barrier that failed */
@@ -625,23 +627,19 @@ int nook_context_iter_open(nook_context_iter *iter, nook_context *context)
         return NOOK_EINVAL;
     if (context != NULL)
         snapshot(context, &map);
-    *iter = (nook_context_iter){map.root, map.patched, map.patch, map.weight,
-                                map.len,  map.height,  1};
+    *iter = (nook_context_iter){map.root, map.patched, map.patch, map.weight, map.height, 1};
     return context != NULL ? 0 : NOOK_EINVAL;
 }
 
 static struct nook__map map_of(const nook_context_iter *iter)
 {
-    struct nook__map map = nook__map_empty();
     if (iter->nook__root == NULL)
-        return map;
-    return (struct nook__map){iter->nook__root,
-                              iter->nook__patched,
-                              iter->nook__patch,
-                              iter->nook__weight,
-                              iter->nook__left,
-                              (uint16_t)iter->nook__height,
-                              0};
+        return nook__map_empty();
+    struct nook__map map =
+        nook__map_of(iter->nook__root, iter->nook__height, iter->nook__weight, 0);
+    map.patched = iter->nook__patched;
+    map.patch = iter->nook__patch;
+    return map;
 }
 
 int nook_context_iter_next(nook_context_iter *iter, nook_var **var, void **value)
@@ -654,7 +652,6 @@ int nook_context_iter_next(nook_context_iter *iter, nook_var **var, void **value
         return NOOK_EEND;
     *var = nook__var_at(index);
     iter->nook__next = index + 1;
-    iter->nook__left--;
     return 0;
 }
 

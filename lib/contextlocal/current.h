@@ -21,8 +21,9 @@ struct nook__mine {
     struct nook__thread *thread;
 };
 
+/* Seen by all, for what nook/inline.h puts into programs reads the first word. */
 extern __thread struct nook__mine nook__mine
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+    __attribute__((tls_model("initial-exec"), visibility("default")));
 
 #if NOOK__WORD_ASM
 

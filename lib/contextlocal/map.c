@@ -3,21 +3,25 @@
 #include "count.h"
 #include "thread.h"
 
+#include <stddef.h>
 #include <string.h>
 
 typedef struct nook__node node;
 
-char nook__unset, nook__not_here;
+_Alignas(256) char nook__unset[256];
+char nook__not_here;
+
+_Static_assert(offsetof(struct nook__node, slot) == 0, "inlined code reads slots there");
 
 #define TIMES_8(x) x, x, x, x, x, x, x, x
 #define TIMES_32(x) TIMES_8(x), TIMES_8(x), TIMES_8(x), TIMES_8(x)
 
 /* No map has no reference to its root: these are never changed in place, never freed. */
 node nook__empty[NOOK__HEIGHTS] = {
-    {{TIMES_32(NOOK__UNSET)}, 0, 0, 0, 0},
-    {{TIMES_32(&nook__empty[0])}, 0, 0, 0, 0},
-    {{TIMES_32(&nook__empty[1])}, 0, 0, 0, 0},
-    {{TIMES_32(&nook__empty[2])}, 0, 0, 0, 0},
+    {{TIMES_32(NOOK__UNSET), &nook__empty[0]}, 0, 0, 0, 0},
+    {{TIMES_32(&nook__empty[0]), &nook__empty[0]}, 0, 0, 0, 0},
+    {{TIMES_32(&nook__empty[1]), &nook__empty[0]}, 0, 0, 0, 0},
+    {{TIMES_32(&nook__empty[2]), &nook__empty[0]}, 0, 0, 0, 0},
 };
 
 static int is_empty(const node *n)
@@ -107,7 +111,9 @@ void nook__map_buy(struct nook__map *map)
 
 struct nook__map nook__map_copy(const struct nook__map *map)
 {
-    struct nook__map copy = {map->root, map->patched, map->patch, 1, map->len, map->height, 0};
+    struct nook__map copy = nook__map_of(map->root, map->height, 1, map->len);
+    copy.patched = map->patched;
+    copy.patch = map->patch;
     node_ref(copy.root);
     patch_ref(&copy, 1);
     return copy;
@@ -228,6 +234,7 @@ static node *node_copy(const node *n, uint32_t height, uint32_t base, uint32_t p
     copy->special = n->special;
     memcpy(copy->slot, n->slot, sizeof copy->slot);
     copy->slot[place] = item;
+    copy->slot[NOOK__WIDTH] = height == 0 ? copy : &nook__empty[0];
     hold_others(n, height, base, place);
     return copy;
 }
@@ -287,15 +294,14 @@ static node *raise_root(node *root, uint32_t height)
 /* Another holder of the same root, or of one high enough for the number. */
 static int map_raised(const struct nook__map *map, uint32_t index, struct nook__map *out)
 {
-    *out = (struct nook__map){map->root, NOOK__UNSET, 0, 1, map->len, map->height, 0};
+    *out = nook__map_of(map->root, map->height, 1, map->len);
     node_ref(out->root);
     while ((index >> (NOOK__BITS * out->height)) >= NOOK__WIDTH) {
         node *higher = raise_root(out->root, out->height);
         root_unref(*out);
         if (higher == NULL)
             return NOOK_ENOMEM;
-        out->root = higher;
-        out->height++;
+        *out = nook__map_of(higher, out->height + 1u, 1, map->len);
     }
     return 0;
 }
@@ -337,7 +343,7 @@ int nook__map_with(const struct nook__map *map, const nook_var *var, uint32_t in
     int rc = raised ? map_raised(map, index, &high) : 0;
     if (rc < 0)
         return rc;
-    *out = (struct nook__map){high.root, NOOK__UNSET, 0, 0, map->len, high.height, 0};
+    *out = nook__map_of(high.root, high.height, 0, map->len);
     rc = trie_with(out, var, index, value);
     if (raised)
         root_unref(high);

@@ -34,38 +34,46 @@
 #define NOOK__HEIGHTS 4u /* 32 to the power of 4 is NOOK__VAR_LIMIT */
 
 struct nook__node {
-    void *slot[NOOK__WIDTH];
+    void *slot[NOOK__WIDTH + 1]; /* the last: a leaf's own address, else the empty leaf's */
     _Atomic uint64_t refs;
     uint32_t present; /* one bit a slot */
     uint32_t counted; /* present slots whose copy must be counted; inner nodes: all */
     uint32_t special; /* slots that inheriting may not just copy; may say too much */
 };
 
-struct nook__map {
-    struct nook__node *root;
-    void *patched;   /* the value at the patch, or NOOK__UNSET */
-    uint32_t patch;  /* a number, or 0, which is nobody's */
-    uint32_t weight; /* references to the root that are this map's */
-    uint32_t len;
-    uint16_t height; /* 0: the root is a leaf */
-    uint16_t copied; /* 1 where a copy took the patch along, since it was last set */
-};
-
 #define NOOK__WEIGHT (1u << 20)       /* what a new root has, and what is bought at a time */
 #define NOOK__WEIGHT_LIMIT (1u << 30) /* a map with more takes none back */
 
-extern char nook__unset; /* its address stands in slots that bind nothing */
-#define NOOK__UNSET ((void *)&nook__unset)
+/* Its last address stands in slots that bind nothing. It is one of few that end so: inlined
+ * code compares one byte, and asks a function where that is the same. */
+extern char nook__unset[256];
+#define NOOK__UNSET ((void *)&nook__unset[255])
 
 extern char nook__not_here; /* its address answers that a map is shared */
 #define NOOK__NOT_HERE ((void *)&nook__not_here)
 
 extern struct nook__node nook__empty[NOOK__HEIGHTS];
 
+/* Where in the root the leaves are, for inlined code: nook/inline.h. */
+static inline uint16_t nook__leaves(uint32_t height)
+{
+    static const uint16_t leaves[NOOK__HEIGHTS] = {NOOK__WIDTH, 0, NOOK__WIDTH + 1,
+                                                   NOOK__WIDTH + 1};
+    return leaves[height];
+}
+
+/* A map without a patch. */
+static inline struct nook__map nook__map_of(struct nook__node *root, uint32_t height,
+                                            uint32_t weight, uint32_t len)
+{
+    struct nook__map map = {
+        root, NOOK__UNSET, 0, weight, len, nook__leaves(height), (uint8_t)height, 0};
+    return map;
+}
+
 static inline struct nook__map nook__map_empty(void)
 {
-    struct nook__map map = {&nook__empty[0], NOOK__UNSET, 0, NOOK__WEIGHT, 0, 0, 0};
-    return map;
+    return nook__map_of(&nook__empty[0], 0, NOOK__WEIGHT, 0);
 }
 
 /* What the trie binds at the number, or NOOK__UNSET. */

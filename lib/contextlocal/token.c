@@ -14,7 +14,7 @@
 
 enum token_state { NO_TOKEN = 0, LIVE = 0x746f6b31, USED = 0x746f6b32 };
 
-int nook_var_get(const nook_var *var, void **value)
+int(nook_var_get)(const nook_var *var, void **value)
 {
     if (__builtin_expect(var == NULL || value == NULL, 0))
         return NOOK_EINVAL;
@@ -32,7 +32,7 @@ int nook_var_get(const nook_var *var, void **value)
     return 0;
 }
 
-void *nook_var_get_or(const nook_var *var, void *fallback)
+void *(nook_var_get_or)(const nook_var *var, void *fallback)
 {
     nook_context *context = nook__current_get();
     if (context == NULL)

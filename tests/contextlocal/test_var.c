@@ -524,6 +524,68 @@ static void numbers_of_dead_variables_are_reused_and_start_unset(void **state)
     }
 }
 
+/* Both forms of get, and of get_or: the one that is put in place, and the function. */
+static void both_gets(const nook_var *var, int rc, void *value)
+{
+    void *inlined = &rc, *called = &rc;
+    assert_int_equal(nook_var_get(var, &inlined), rc);
+    assert_int_equal((nook_var_get)(var, &called), rc);
+    assert_ptr_equal(inlined, rc == 0 ? value : &rc);
+    assert_ptr_equal(called, inlined);
+    assert_ptr_equal(nook_var_get_or(var, &rc), inlined);
+    assert_ptr_equal((nook_var_get_or)(var, &rc), inlined);
+}
+
+/* At each height of the map, at the ends of leaves, in a patch and without a context. */
+static void V5_get_is_one_function_in_place_and_called(void **state)
+{
+    enum { N = 1100 };
+    static char targets[N + 1];
+    static nook_var *vars[N];
+    nook_context *copy;
+    (void)state;
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(nook_var_new(&vars[i], "one of many", NULL), 0);
+        both_gets(vars[i], NOOK_EUNSET, NULL);
+    }
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(nook_var_set(vars[i], &targets[i], NULL), 0);
+        for (int back = 0; back <= i && back < 34; back++)
+            both_gets(vars[i - back], 0, &targets[i - back]);
+        both_gets(vars[0], 0, targets);
+        if (i + 1 < N)
+            both_gets(vars[i + 1], NOOK_EUNSET, NULL);
+    }
+    assert_int_equal(nook_context_copy_current(&copy), 0);
+    for (int i = 0; i < N; i += 100) {
+        assert_int_equal(nook_var_set(vars[i], &targets[i + 1], NULL), 0);
+        both_gets(vars[i], 0, &targets[i + 1]);
+        both_gets(vars[i + 1], 0, &targets[i + 1]);
+    }
+    nook_context_unref(copy);
+    nook_thread_detach();
+    both_gets(vars[0], NOOK_EUNSET, NULL);
+    for (int i = N; i-- > 0;)
+        nook_var_unref(vars[i]);
+}
+
+/* "unset" has an address, of which code in place sees the last byte. */
+static void V10_values_that_look_like_unset(void **state)
+{
+    static NOOK_VAR_DEFINE(var);
+    void *value = NULL;
+    (void)state;
+    for (uintptr_t high = 0; high < 3; high++) {
+        void *odd = (void *)(high << 8 | 0xff);
+        assert_int_equal(nook_var_set(&var, odd, NULL), 0);
+        assert_int_equal(nook_var_get(&var, &value), 0);
+        assert_ptr_equal(value, odd);
+        assert_ptr_equal(nook_var_get_or(&var, NULL), odd);
+    }
+    assert_int_equal(nook_var_set(&var, (void *)UINTPTR_MAX, NULL), 0);
+    assert_ptr_equal(nook_var_get_or(&var, NULL), (void *)UINTPTR_MAX);
+}
+
 /* A value that keeps the token of its own set: gone with its last holder. */
 struct session {
     int held;
@@ -589,6 +651,8 @@ int main(void)
         context_test(V2_name_is_a_copy),
         context_test(V3_same_name_is_another_variable),
         context_test(V5_V6_lookup_order),
+        context_test(V5_get_is_one_function_in_place_and_called),
+        context_test(V10_values_that_look_like_unset),
         context_test(V6_null_is_a_default),
         context_test(V7_get_stores_nothing),
         context_test(V8_get_makes_no_context),

@@ -258,6 +258,8 @@ NOOK_API NOOK_NODISCARD int nook_context_new(nook_context **out);
  * An exact copy, in constant time; the two diverge from here on [C1, C2]. Values
  * are shared, not duplicated [V15]. Any context, entered or not, from any
  * thread [C19].
+ * Copying the current context twice without a set between may run retain callbacks: a
+ * binding that its own copies would have to step round is moved into the shared part.
  * NOOK_EINVAL: an argument is NULL. NOOK_ENOMEM.
  */
 NOOK_API NOOK_NODISCARD int nook_context_copy(nook_context *context, nook_context **out);
@@ -364,7 +366,6 @@ typedef struct nook_context_iter {
     void *nook__patched;
     uint32_t nook__patch;
     uint32_t nook__weight;
-    uint32_t nook__left;
     uint32_t nook__height;
     uint32_t nook__next;
 } nook_context_iter;
@@ -433,5 +434,7 @@ typedef struct nook_context_counts {
 NOOK_API int nook_context_count(nook_context_counts *counts);
 
 NOOK_END_DECLS
+
+#include <nook/inline.h> /* the frequent ones of these, to be put where they are called */
 
 #endif

@@ -9,6 +9,7 @@
 #include <nook/export.h>
 #include <nook/group.h>
 #include <nook/identity.h>
+#include <nook/inline.h>
 #include <nook/io.h>
 #include <nook/local.h>
 #include <nook/loop.h>
