@@ -234,34 +234,34 @@ static void fold_patch(nook_context *context)
  * is copied twice without a set between will be copied more often: its patch goes into
  * the trie.
  */
-static void share_patched(nook_context *context, struct nook__map *out)
+static void make_room(nook_context *context)
 {
     int less = 0;
     nook_var *var = nook__var_at(context->map.patch);
     nook__write_begin(context);
-    int again = context->map.copied;
-    int settled = again && nook__map_settle(&context->map, &less);
-    context->map.copied = 1;
+    int settled = nook__map_settle(&context->map, &less);
     nook__write_end(context);
-    if (!again || settled) {
-        *out = nook__map_share(&context->map);
-        if (settled)
-            nook__var_unref_by(var, less); /* may call back, as folding may */
-        return;
-    }
-    nook_context_ref(context);
-    fold_patch(context);
-    snapshot(context, out);
-    nook_context_unref(context);
+    if (settled)
+        nook__var_unref_by(var, less);
+    else
+        fold_patch(context);
 }
 
 /* A snapshot for another context. */
 static inline void snapshot_to_set(nook_context *context, struct nook__map *out)
 {
-    if (context == nook__current_get() && context->map.patch != 0)
-        share_patched(context, out);
-    else
+    if (context != nook__current_get()) {
+        snapshot_of_foreign(context, out);
+    } else if (__builtin_expect(nook__map_copied(&context->map), 0)) {
+        nook_context_ref(context); /* making room may call back */
+        make_room(context);
         snapshot(context, out);
+        nook_context_unref(context);
+    } else {
+        *out = nook__map_share(&context->map);
+        if (context->map.patch != 0)
+            nook__map_mark_copied(&context->map);
+    }
 }
 
 uint64_t nook__context_number(void)
@@ -627,7 +627,8 @@ int nook_context_iter_open(nook_context_iter *iter, nook_context *context)
         return NOOK_EINVAL;
     if (context != NULL)
         snapshot(context, &map);
-    *iter = (nook_context_iter){map.root, map.patched, map.patch, map.weight, map.height, 1};
+    *iter = (nook_context_iter){
+        map.root, map.patched, map.patch, map.weight, nook__map_height(&map), 1};
     return context != NULL ? 0 : NOOK_EINVAL;
 }
 

@@ -53,18 +53,21 @@ static inline int nook__needs_fence(void)
     return atomic_load_explicit(&nook__fence_needed, memory_order_relaxed) != 0;
 }
 
+/* 1, or 0 where a reader is there: then yield, and try again. */
+static inline int nook__write_try(nook_context *context)
+{
+    atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
+    if (__builtin_expect(nook__needs_fence(), 0))
+        atomic_thread_fence(memory_order_seq_cst);
+    else
+        atomic_signal_fence(memory_order_seq_cst);
+    return atomic_load_explicit(&context->reading, memory_order_acquire) == 0;
+}
+
 static inline void nook__write_begin(nook_context *context)
 {
-    for (;;) {
-        atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
-        if (__builtin_expect(nook__needs_fence(), 0))
-            atomic_thread_fence(memory_order_seq_cst);
-        else
-            atomic_signal_fence(memory_order_seq_cst);
-        if (__builtin_expect(!atomic_load_explicit(&context->reading, memory_order_acquire), 1))
-            return;
+    while (!nook__write_try(context))
         nook__write_yield(context);
-    }
 }
 
 static inline void nook__write_end(nook_context *context)
@@ -79,8 +82,9 @@ static inline void nook__write_end(nook_context *context)
 static inline void *nook__context_swap(nook_context *context, const nook_var *var,
                                        uint32_t index, void *value, int *more)
 {
-    nook__write_begin(context);
-    void *old = nook__map_swap(&context->map, var->created, index, value, more);
+    void *old = NOOK__NOT_HERE; /* also where a reader is there, whom exchange waits for */
+    if (nook__write_try(context))
+        old = nook__map_swap(&context->map, var->created, index, value, more);
     nook__write_end(context);
     return old;
 }

@@ -111,7 +111,7 @@ void nook__map_buy(struct nook__map *map)
 
 struct nook__map nook__map_copy(const struct nook__map *map)
 {
-    struct nook__map copy = nook__map_of(map->root, map->height, 1, map->len);
+    struct nook__map copy = nook__map_of(map->root, nook__map_height(map), 1, map->len);
     copy.patched = map->patched;
     copy.patch = map->patch;
     node_ref(copy.root);
@@ -122,7 +122,7 @@ struct nook__map nook__map_copy(const struct nook__map *map)
 /* The references to the root alone. */
 static void root_unref(struct nook__map map)
 {
-    node_unref_by(map.root, map.height, 0, map.weight);
+    node_unref_by(map.root, nook__map_height(&map), 0, map.weight);
 }
 
 void nook__map_unref(struct nook__map map)
@@ -148,14 +148,11 @@ static void mark_binding(node *leaf, uint32_t place, const nook_var *var, int pr
 /* What put does to a patch, which owns references enough whether it binds or not. */
 static void put_in_patch(struct nook__map *map, nook_var *var, void *value, void **old)
 {
-    *old = map->patched;
-    map->patched = value;
-    map->copied = 0;
-    int bound = *old != NOOK__UNSET, binds = value != NOOK__UNSET;
-    map->len += (uint32_t)(binds - bound);
-    if (binds < bound)
+    *old = nook__patch_swap(map, value);
+    int more = nook__more_bound(*old, value);
+    if (more < 0)
         nook__var_ref_by(var, 1);
-    if (binds > bound)
+    if (more > 0)
         nook__var_unref_by(var, 1); /* not the last: the map's are there */
 }
 
@@ -177,7 +174,7 @@ int nook__map_put(struct nook__map *map, nook_var *var, uint32_t index, void *va
     map->len += value != NOOK__UNSET ? 1u : -1u;
     /* A bit too many above only makes inheriting look; one too few would leak. */
     node *n = map->root;
-    for (uint32_t h = map->height; leaf->special != 0 && h != 0; h--) {
+    for (uint32_t h = nook__map_height(map); leaf->special != 0 && h != 0; h--) {
         n->special |= 1u << place_of(index, h);
         n = n->slot[place_of(index, h)];
     }
@@ -196,6 +193,7 @@ int nook__map_settle(struct nook__map *map, int *less)
     mark_binding(leaf, map->patch % NOOK__WIDTH, nook__var_at(map->patch), binds);
     map->patch = 0;
     map->patched = NOOK__UNSET;
+    map->shape &= ~NOOK__COPIED;
     return 1;
 }
 
@@ -294,14 +292,14 @@ static node *raise_root(node *root, uint32_t height)
 /* Another holder of the same root, or of one high enough for the number. */
 static int map_raised(const struct nook__map *map, uint32_t index, struct nook__map *out)
 {
-    *out = nook__map_of(map->root, map->height, 1, map->len);
+    *out = nook__map_of(map->root, nook__map_height(map), 1, map->len);
     node_ref(out->root);
-    while ((index >> (NOOK__BITS * out->height)) >= NOOK__WIDTH) {
-        node *higher = raise_root(out->root, out->height);
+    while ((index >> (NOOK__BITS * nook__map_height(out))) >= NOOK__WIDTH) {
+        node *higher = raise_root(out->root, nook__map_height(out));
         root_unref(*out);
         if (higher == NULL)
             return NOOK_ENOMEM;
-        *out = nook__map_of(higher, out->height + 1u, 1, map->len);
+        *out = nook__map_of(higher, nook__map_height(out) + 1u, 1, map->len);
     }
     return 0;
 }
@@ -309,7 +307,7 @@ static int map_raised(const struct nook__map *map, uint32_t index, struct nook__
 /* Gives the map a root of its own that binds the number, below which it is high enough. */
 static int trie_with(struct nook__map *map, const nook_var *var, uint32_t index, void *value)
 {
-    node *root = node_with(map->root, map->height, var, index, value);
+    node *root = node_with(map->root, nook__map_height(map), var, index, value);
     if (root == NULL)
         return NOOK_ENOMEM;
     if (!is_empty(root))
@@ -338,12 +336,12 @@ int nook__map_with(const struct nook__map *map, const nook_var *var, uint32_t in
                    void *value, struct nook__map *out)
 {
     int was = nook__map_get(map, index) != NOOK__UNSET;
-    int raised = (index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH;
+    int raised = (index >> (NOOK__BITS * nook__map_height(map))) >= NOOK__WIDTH;
     struct nook__map high = *map;
     int rc = raised ? map_raised(map, index, &high) : 0;
     if (rc < 0)
         return rc;
-    *out = nook__map_of(high.root, high.height, 0, map->len);
+    *out = nook__map_of(high.root, nook__map_height(&high), 0, map->len);
     rc = trie_with(out, var, index, value);
     if (raised)
         root_unref(high);
@@ -358,10 +356,10 @@ int nook__map_with(const struct nook__map *map, const nook_var *var, uint32_t in
 
 static uint32_t trie_next(const struct nook__map *map, uint32_t from, void **value)
 {
-    uint32_t end = NOOK__WIDTH << (NOOK__BITS * map->height);
+    uint32_t end = NOOK__WIDTH << (NOOK__BITS * nook__map_height(map));
     while (from < end) {
         const node *n = map->root;
-        uint32_t h = map->height;
+        uint32_t h = nook__map_height(map);
         while (h != 0 && !is_empty(n))
             n = n->slot[place_of(from, h--)];
         /* h is the level of n: below an empty child there is nothing to visit. */
@@ -390,10 +388,10 @@ uint32_t nook__map_next(const struct nook__map *map, uint32_t from, void **value
 
 uint32_t nook__map_next_special(const struct nook__map *map, uint32_t from)
 {
-    uint32_t end = NOOK__WIDTH << (NOOK__BITS * map->height);
+    uint32_t end = NOOK__WIDTH << (NOOK__BITS * nook__map_height(map));
     while (from < end) {
         const node *n = map->root;
-        uint32_t h = map->height;
+        uint32_t h = nook__map_height(map);
         while (h != 0 && (n->special >> place_of(from, h) & 1u) != 0)
             n = n->slot[place_of(from, h--)];
         uint32_t left = h == 0 ? n->special >> (from % NOOK__WIDTH) : 0;

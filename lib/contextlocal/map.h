@@ -54,20 +54,45 @@ extern char nook__not_here; /* its address answers that a map is shared */
 
 extern struct nook__node nook__empty[NOOK__HEIGHTS];
 
-/* Where in the root the leaves are, for inlined code: nook/inline.h. */
-static inline uint16_t nook__leaves(uint32_t height)
+/* The shape of a map: where in the root the leaves are, for inlined code (nook/inline.h), its
+ * height, 0 where the root is a leaf, and whether a copy took the patch along since it was
+ * last set. In one word, since a copy takes all of it. */
+#define NOOK__HEIGHT_AT 16
+#define NOOK__COPIED (1u << 24)
+
+static inline uint32_t nook__shape(uint32_t height)
 {
-    static const uint16_t leaves[NOOK__HEIGHTS] = {NOOK__WIDTH, 0, NOOK__WIDTH + 1,
+    static const uint32_t leaves[NOOK__HEIGHTS] = {NOOK__WIDTH, 0, NOOK__WIDTH + 1,
                                                    NOOK__WIDTH + 1};
-    return leaves[height];
+    return leaves[height] | height << NOOK__HEIGHT_AT;
+}
+
+static inline uint32_t nook__map_leaves(const struct nook__map *map)
+{
+    return map->shape & 0xffff;
+}
+
+static inline uint32_t nook__map_height(const struct nook__map *map)
+{
+    /* A reader may look while the owner marks a copy: the height stays what it is. */
+    return __atomic_load_n(&map->shape, __ATOMIC_RELAXED) >> NOOK__HEIGHT_AT & 0xff;
+}
+
+static inline void nook__map_mark_copied(struct nook__map *map)
+{
+    __atomic_store_n(&map->shape, map->shape | NOOK__COPIED, __ATOMIC_RELAXED);
+}
+
+static inline int nook__map_copied(const struct nook__map *map)
+{
+    return (map->shape & NOOK__COPIED) != 0;
 }
 
 /* A map without a patch. */
 static inline struct nook__map nook__map_of(struct nook__node *root, uint32_t height,
                                             uint32_t weight, uint32_t len)
 {
-    struct nook__map map = {
-        root, NOOK__UNSET, 0, weight, len, nook__leaves(height), (uint8_t)height, 0};
+    struct nook__map map = {root, NOOK__UNSET, 0, weight, len, nook__shape(height)};
     return map;
 }
 
@@ -80,9 +105,9 @@ static inline struct nook__map nook__map_empty(void)
 static inline void *nook__trie_get(const struct nook__map *map, uint32_t index)
 {
     const struct nook__node *node = map->root;
-    if ((index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH)
+    if ((index >> (NOOK__BITS * nook__map_height(map))) >= NOOK__WIDTH)
         return NOOK__UNSET;
-    for (uint32_t h = map->height; h != 0; h--)
+    for (uint32_t h = nook__map_height(map); h != 0; h--)
         node = node->slot[(index >> (NOOK__BITS * h)) % NOOK__WIDTH];
     return node->slot[index % NOOK__WIDTH];
 }
@@ -109,13 +134,71 @@ static inline struct nook__node *nook__map_own_leaf(struct nook__map *map, uint3
 {
     struct nook__node *node = map->root;
     uint32_t weight = map->weight;
-    if ((index >> (NOOK__BITS * map->height)) >= NOOK__WIDTH)
+    if ((index >> (NOOK__BITS * nook__map_height(map))) >= NOOK__WIDTH)
         return NULL;
-    for (uint32_t h = map->height; h != 0 && nook__held(node, weight); h--) {
+    for (uint32_t h = nook__map_height(map); h != 0 && nook__held(node, weight); h--) {
         node = node->slot[(index >> (NOOK__BITS * h)) % NOOK__WIDTH];
         weight = 1;
     }
     return nook__held(node, weight) ? node : NULL;
+}
+
+/* The same without a loop, where the root knows its leaves. */
+static inline struct nook__node *nook__map_own_near_leaf(struct nook__map *map, uint32_t index)
+{
+    struct nook__node *root = map->root, *leaf;
+    uint32_t place = index / NOOK__WIDTH + nook__map_leaves(map);
+    if (__builtin_expect(place > NOOK__WIDTH, 0))
+        return nook__map_own_leaf(map, index);
+    if (!nook__held(root, map->weight))
+        return NULL;
+    leaf = root->slot[place];
+    return leaf == root || nook__held(leaf, 1) ? leaf : NULL;
+}
+
+/* How many bindings more there are: 1, 0 or -1. */
+static inline int nook__more_bound(const void *old, const void *value)
+{
+    return (old == NOOK__UNSET) - (value == NOOK__UNSET);
+}
+
+static inline void *nook__patch_swap(struct nook__map *map, void *value)
+{
+    void *old = map->patched;
+    map->patched = value;
+    map->shape &= ~NOOK__COPIED;
+    map->len += (uint32_t)nook__more_bound(old, value);
+    return old;
+}
+
+static inline void *nook__leaf_swap(struct nook__map *map, struct nook__node *leaf,
+                                    uint32_t place, void *value, uint32_t created, int *more)
+{
+    void *old = leaf->slot[place];
+    leaf->slot[place] = value;
+    *more = nook__more_bound(old, value);
+    if (*more != 0) {
+        leaf->present ^= 1u << place;
+        if (created)
+            leaf->counted ^= 1u << place;
+        map->len += (uint32_t)*more;
+    }
+    return old;
+}
+
+/* What hides the trie's binding from now on, if there is room: what is hidden. */
+static inline void *nook__patch_start(struct nook__map *map, uint32_t index, void *value,
+                                      int *more)
+{
+    if (map->patch != 0)
+        return NOOK__NOT_HERE;
+    void *old = nook__trie_get(map, index);
+    if (old == value)
+        return old; /* the map stays shared [M2, M3] */
+    map->patch = index;
+    map->patched = old;
+    *more = (int)map->weight;
+    return nook__patch_swap(map, value);
 }
 
 /*
@@ -126,32 +209,13 @@ static inline struct nook__node *nook__map_own_leaf(struct nook__map *map, uint3
 static inline void *nook__map_swap(struct nook__map *map, uint32_t created, uint32_t index,
                                    void *value, int *more)
 {
-    struct nook__node *leaf;
-    void *old;
     *more = 0;
-    if (index == map->patch) {
-        old = map->patched;
-        map->patched = value;
-        map->copied = 0;
-    } else if ((leaf = nook__map_own_leaf(map, index)) != NULL) {
-        old = leaf->slot[index % NOOK__WIDTH];
-        leaf->slot[index % NOOK__WIDTH] = value;
-        *more = (old == NOOK__UNSET) - (value == NOOK__UNSET);
-        leaf->present ^= (uint32_t)(*more & 1) << index % NOOK__WIDTH;
-        leaf->counted ^= (uint32_t)(*more & 1 & (created != 0)) << index % NOOK__WIDTH;
-    } else if (map->patch == 0) {
-        old = nook__trie_get(map, index);
-        if (old == value)
-            return old; /* the map stays shared [M2, M3] */
-        map->patch = index;
-        map->patched = value;
-        map->copied = 0;
-        *more = (int)map->weight;
-    } else {
-        return NOOK__NOT_HERE;
-    }
-    map->len += (uint32_t)((old == NOOK__UNSET) - (value == NOOK__UNSET));
-    return old;
+    if (index == map->patch)
+        return nook__patch_swap(map, value);
+    struct nook__node *leaf = nook__map_own_near_leaf(map, index);
+    if (leaf != NULL)
+        return nook__leaf_swap(map, leaf, index % NOOK__WIDTH, value, created, more);
+    return nook__patch_start(map, index, value, more);
 }
 
 /* More references for a map that has one left. */
@@ -162,10 +226,11 @@ static inline struct nook__map nook__map_share(struct nook__map *map)
 {
     if (__builtin_expect(map->weight < 2, 0))
         nook__map_buy(map);
+    uint32_t weight = (map->weight >> 8) + 1;
     struct nook__map copy = *map;
-    copy.weight = (map->weight >> 8) + 1;
-    copy.copied = 0;
-    map->weight -= copy.weight;
+    copy.weight = weight;
+    copy.shape &= ~NOOK__COPIED;
+    map->weight -= weight;
     return copy;
 }
 

@@ -41,15 +41,14 @@ void *(nook_var_get_or)(const nook_var *var, void *fallback)
     return found != NOOK__UNSET ? found : fallback;
 }
 
-/* The references of variable and old value move in. */
+/* The references of variable and old value, which may be NOOK__UNSET, move in. */
 static inline void token_fill(nook_token *token, nook_var *var, uint64_t context, void *old,
                               const char *site)
 {
-    token->nook__site = site;
     token->nook__var = var;
+    token->nook__old = old;
     token->nook__context = context;
-    token->nook__has_old = old != NOOK__UNSET;
-    token->nook__old = old != NOOK__UNSET ? old : NULL;
+    token->nook__site = site;
     token->nook__state = LIVE;
     NOOK__COUNT(tokens, 1);
 }
@@ -96,15 +95,15 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
         return set_counting(var, value, token, site);
     int more = 0;
     uint32_t index = nook__var_index(var);
-    void *old =
-        index != 0 ? nook__context_swap(context, var, index, value, &more) : NOOK__NOT_HERE;
+    int ready = index != 0 && (token == NULL || context->id != 0);
+    void *old = ready ? nook__context_swap(context, var, index, value, &more) : NOOK__NOT_HERE;
     if (__builtin_expect(old == NOOK__NOT_HERE, 0))
         return set_counting(var, value, token, site);
     more += token != NULL;
     if (more != 0)
         nook__var_ref_by(var, more);
     if (token != NULL)
-        token_fill(token, var, nook__context_id(context), old, site);
+        token_fill(token, var, context->id, old, site);
     return 0;
 }
 
@@ -133,9 +132,7 @@ static inline int token_check(const nook_var *var, const nook_token *token)
 static __attribute__((noinline)) int reset_counting(nook_var *var, nook_token *token)
 {
     uint32_t index = nook__var_index(var);
-    int had_old = token->nook__has_old != 0;
-    void *restored = had_old ? token->nook__old : NOOK__UNSET;
-    void *replaced;
+    void *restored = token->nook__old, *replaced;
     /* Used before the map changes: a callback that resets again must fail [T7]. */
     token->nook__state = USED;
     int rc = nook__context_exchange(nook__current_get(), var, index, restored, &replaced);
@@ -147,7 +144,7 @@ static __attribute__((noinline)) int reset_counting(nook_var *var, nook_token *t
     /* The token may lie in the value that goes now: it is not looked at any more. */
     if (replaced != NOOK__UNSET)
         nook__binding_release(index, replaced);
-    if (!had_old)
+    if (restored == NOOK__UNSET)
         nook_var_unref(var);
     return 0;
 }
@@ -161,9 +158,8 @@ int nook_var_reset(nook_var *var, nook_token *token)
     if (__builtin_expect(var->ops != NULL, 0))
         return reset_counting(var, token);
     int more = 0;
-    void *restored = token->nook__has_old ? token->nook__old : NOOK__UNSET;
-    void *replaced =
-        nook__context_swap(nook__current_get(), var, nook__var_index(var), restored, &more);
+    void *replaced = nook__context_swap(nook__current_get(), var, nook__var_index(var),
+                                        token->nook__old, &more);
     if (__builtin_expect(replaced == NOOK__NOT_HERE, 0))
         return reset_counting(var, token);
     token->nook__state = USED;
@@ -183,7 +179,7 @@ void nook_token_drop(nook_token *token)
     nook_var *var = token->nook__var;
     token->nook__state = USED;
     NOOK__COUNT(tokens, -1);
-    if (token->nook__has_old) /* and after that, the token may be gone */
+    if (token->nook__old != NOOK__UNSET) /* and after that, the token may be gone */
         nook_value_release(var, token->nook__old);
     nook_var_unref(var);
 }
@@ -199,7 +195,7 @@ int nook_token_old(const nook_token *token, void **value)
         return NOOK_EINVAL;
     if (token->nook__state != LIVE)
         return token->nook__state == USED ? NOOK_EUSED : NOOK_ENOTOKEN;
-    if (!token->nook__has_old)
+    if (token->nook__old == NOOK__UNSET)
         return NOOK_EUNSET;
     *value = token->nook__old;
     return 0;

@@ -138,7 +138,6 @@ typedef struct nook_token {
     uint64_t nook__context;
     const char *nook__site;
     uint32_t nook__state;
-    uint32_t nook__has_old;
 } nook_token;
 
 /* Where a line of source stands, as "server.c:42"; what nook_token_site answers. */

@@ -40,9 +40,8 @@ struct nook__map {
     uint32_t patch;  /* a number, or 0, which is nobody's */
     uint32_t weight; /* references to the root that are this map's */
     uint32_t len;
-    uint16_t leaves; /* in the root, the leaf of a number is at number / 32 + leaves */
-    uint8_t height;  /* 0: the root is a leaf */
-    uint8_t copied;  /* 1 where a copy took the patch along, since it was last set */
+    /* The lower half: in the root, the leaf of a number is at number / 32 + so much. */
+    uint32_t shape;
 };
 
 #if NOOK__INLINE
@@ -82,7 +81,7 @@ static inline void *nook__value_here(const nook_var *var)
         return map->patched;
     /* A root that is the only leaf has itself in a slot behind its 32; a high one has more
      * leaves than a root knows, and says 33. */
-    place = index / 32 + map->leaves;
+    place = index / 32 + (uint16_t)map->shape;
     if (__builtin_expect(place > 32, 0))
         return (void *)(uintptr_t)NOOK__UNSET_END;
     leaf = ((void *const *const *)(const void *)map->root)[place];
