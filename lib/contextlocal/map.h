@@ -42,7 +42,7 @@ struct nook__node {
 };
 
 #define NOOK__WEIGHT (1u << 20)       /* what a new root has, and what is bought at a time */
-#define NOOK__WEIGHT_LIMIT (1u << 30) /* a map with more takes none back */
+#define NOOK__WEIGHT_LIMIT (1u << 30) /* no map takes back so much that it has more */
 
 /* Its last address stands in slots that bind nothing. It is one of few that end so: inlined
  * code compares one byte, and asks a function where that is the same. */
@@ -246,7 +246,7 @@ void nook__patch_unref(struct nook__map map);
 /* The same, where the caller may write another map (or NULL), maybe of the same root. */
 static inline void nook__map_give_back(struct nook__map map, struct nook__map *to)
 {
-    if (to == NULL || to->root != map.root || to->weight >= NOOK__WEIGHT_LIMIT ||
+    if (to == NULL || to->root != map.root || to->weight + map.weight > NOOK__WEIGHT_LIMIT ||
         (to->patch != 0 && to->patch != map.patch)) {
         nook__map_unref(map);
         return;

@@ -743,8 +743,53 @@ static void C21_H2_what_a_retain_sets_while_the_map_is_copied_is_kept(void **sta
 
 static void detach_on_retain(void *value, void *unused)
 {
+    int now = set_meanwhile != NULL;
+    set_meanwhile = NULL;
     counted_retain(value, unused);
+    if (now)
+        nook_thread_detach();
+}
+
+/* A second copy moves what the context has beside the map into a copied part of the map. */
+static void copy_with_callbacks(const nook_value_ops *ops, int detaches)
+{
+    struct counted beside = {0}, b = {0};
+    nook_var_options noisy = {.ops = ops}, counting = {.ops = &counted_ops};
+    nook_var *neighbour, *var;
+    nook_context *alive, *copies[2];
+    assert_int_equal(nook_var_new(&neighbour, "neighbour", &noisy), 0);
+    assert_int_equal(nook_var_new(&reentered, "re-entered", &counting), 0);
+    assert_int_equal(nook_var_new(&var, "set", NULL), 0);
+    assert_int_equal(nook_var_set(neighbour, &beside, NULL), 0);
+    assert_int_equal(nook_var_set(var, &values[0], NULL), 0);
+    assert_int_equal(nook_context_copy_current(&alive), 0);
+    assert_int_equal(nook_var_set(var, &values[1], NULL), 0);
+    assert_int_equal(nook_context_copy_current(&copies[0]), 0);
+    set_meanwhile = &b;
+    assert_int_equal(nook_context_copy_current(&copies[1]), 0);
+    assert_null(set_meanwhile);
+    for (int i = 0; i < 2; i++) {
+        assert_ptr_equal(bound(copies[i], var), &values[1]);
+        nook_context_unref(copies[i]);
+    }
+    assert_ptr_equal(bound(alive, var), &values[0]);
+    assert_ptr_equal(nook_var_get_or(var, NULL), detaches ? NULL : (void *)&values[1]);
+    assert_ptr_equal(nook_var_get_or(reentered, NULL), detaches ? NULL : (void *)&b);
+    nook_context_unref(alive);
     nook_thread_detach();
+    assert_int_equal(beside.held + b.held, 0);
+    nook_var_unref(var);
+    nook_var_unref(reentered);
+    nook_var_unref(neighbour);
+}
+
+static void C21_H2_a_retain_that_sets_or_gives_up_the_chain_while_it_is_copied(void **state)
+{
+    static const nook_value_ops detaching = {detach_on_retain, counted_release, NULL, NULL,
+                                             NOOK_INHERIT_COPY};
+    (void)state;
+    copy_with_callbacks(&retain_sets, 0);
+    copy_with_callbacks(&detaching, 1);
 }
 
 static void C21_H2_a_retain_that_gives_up_the_chain(void **state)
@@ -757,6 +802,7 @@ static void C21_H2_a_retain_that_gives_up_the_chain(void **state)
     (void)state;
     assert_int_equal(nook_var_new(&var, "detaching", &options), 0);
     assert_int_equal(nook_var_set(&user, alice, NULL), 0);
+    set_meanwhile = &a;
     assert_int_equal(nook_var_set(var, &a, NULL), 0); /* in the context that was current */
     assert_null(nook_context_peek());
     assert_int_equal(a.held, 0);
@@ -799,6 +845,7 @@ int main(void)
         context_test(C21_H2_a_retain_that_sets_comes_before_the_set),
         context_test(C21_H2_what_a_retain_sets_while_the_map_is_copied_is_kept),
         context_test(C21_H2_a_retain_that_gives_up_the_chain),
+        context_test(C21_H2_a_retain_that_sets_or_gives_up_the_chain_while_it_is_copied),
     };
     return cmocka_run_group_tests_name("contextlocal.context", tests, NULL, NULL);
 }
