@@ -279,7 +279,7 @@ unsigned nook__handles_home(const struct nook__run *run, const nook_context *con
          link = link->next) {
         const nook_handle *handle = NOOK__CONTAINER(link, nook_handle, all);
         if (handle->context == context)
-            return handle->event.worker;
+            return nook__home(&handle->event);
     }
     return 0;
 }
@@ -287,9 +287,8 @@ unsigned nook__handles_home(const struct nook__run *run, const nook_context *con
 /* Under the lock. `given`: the context that others may use too, or NULL. */
 static void enlist(struct nook__run *run, nook_handle *handle, const nook_context *given)
 {
-    handle->event.worker = nook__here()->index;
-    if (given != NULL)
-        handle->event.worker = nook__home_of(run, given, handle->event.worker);
+    unsigned home = nook__here()->index;
+    nook__home_set(&handle->event, given != NULL ? nook__home_of(run, given, home) : home);
     nook__list_append(&run->handles, &handle->all);
     nook__hand_over(handle);
 }

@@ -2,56 +2,112 @@
 /*
  * How others reach a worker, and how a worker sleeps.
  *
- * Invariant: an event that was sent is in the list until the worker takes it, and
- * while the list is not empty, or `called` is set, the worker does not fall
- * asleep: it looks under the lock, and so does who sends.
+ * Invariant: an event that was sent is in the list until the worker takes it. After it
+ * was put there, and after everything else that the worker is to look at, it is called:
+ * the state becomes `called`, from which nobody falls asleep. The worker makes it
+ * `awake` again before it looks at all those things, and sleeps only from `awake`. So what
+ * came before it made it awake is seen, and what came after keeps it from its sleep.
+ *
+ * To call one that is awake costs no system call. One that dozes sleeps on the state
+ * itself, one that polls is told by the poller's eventfd, which may come late, when
+ * it polls no more: then the next look at the descriptors is for nothing.
  */
 #include "run.h"
 
 #include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 void nook__inbox_open(struct nook__inbox *inbox)
 {
-    pthread_condattr_t attr;
     pthread_mutex_init(&inbox->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&inbox->came, &attr);
-    pthread_condattr_destroy(&attr);
     nook__list_init(&inbox->events);
 }
 
 void nook__inbox_close(struct nook__inbox *inbox)
 {
-    pthread_cond_destroy(&inbox->came);
     pthread_mutex_destroy(&inbox->lock);
 }
 
-/* Under the inbox's lock. */
-static void wake(struct nook__worker *worker)
+/* --- the state, which is a futex ---------------------------------------------- */
+
+static void futex_wake(atomic_uint *word)
 {
-    if (worker->inbox.state == NOOK__DOZING)
-        pthread_cond_signal(&worker->inbox.came);
-    else if (worker->inbox.state == NOOK__POLLING)
-        nook__poller_interrupt(&worker->run->poller);
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
+
+/* While it is `value`, until that time on the monotonic clock. 0: the time has come. */
+static int futex_wait(atomic_uint *word, unsigned value, uint64_t until)
+{
+    struct timespec time = {.tv_sec = (time_t)(until / 1000000000),
+                            .tv_nsec = (long)(until % 1000000000)};
+    int before = errno, late;
+    late = syscall(SYS_futex, word, FUTEX_WAIT_BITSET_PRIVATE, value,
+                   until != UINT64_MAX ? &time : NULL, NULL, FUTEX_BITSET_MATCH_ANY) != 0 &&
+           errno == ETIMEDOUT;
+    errno = before; /* the program's, not the worker's */
+    return !late;
+}
+
+/* Release: what was sent is seen by who finds it called; both are one word's changes. */
+void nook__call(struct nook__worker *to)
+{
+    unsigned state =
+        atomic_exchange_explicit(&to->inbox.state, NOOK__CALLED, memory_order_acq_rel);
+    if (state == NOOK__DOZING)
+        futex_wake(&to->inbox.state);
+    else if (state == NOOK__POLLING)
+        nook__poller_interrupt(&to->run->poller);
+}
+
+/* From here on it looks. */
+static void wake_up(struct nook__inbox *inbox)
+{
+    (void)atomic_exchange_explicit(&inbox->state, NOOK__AWAKE, memory_order_acq_rel);
+}
+
+/* 1: it sleeps now, as far as others are concerned. */
+static int fall_asleep(struct nook__inbox *inbox, unsigned how)
+{
+    unsigned awake = NOOK__AWAKE;
+    return atomic_compare_exchange_strong_explicit(&inbox->state, &awake, how,
+                                                   memory_order_acq_rel, memory_order_acquire);
+}
+
+void nook__doze(struct nook__worker *worker, uint64_t until)
+{
+    struct nook__inbox *inbox = &worker->inbox;
+    if (fall_asleep(inbox, NOOK__DOZING))
+        while (atomic_load_explicit(&inbox->state, memory_order_relaxed) == NOOK__DOZING &&
+               futex_wait(&inbox->state, NOOK__DOZING, until))
+            continue;
+    wake_up(inbox);
+}
+
+int nook__poll_begin(struct nook__worker *worker)
+{
+    if (fall_asleep(&worker->inbox, NOOK__POLLING))
+        return 1;
+    wake_up(&worker->inbox);
+    return 0;
+}
+
+void nook__poll_end(struct nook__worker *worker)
+{
+    wake_up(&worker->inbox);
+}
+
+/* --- the list -------------------------------------------------------------------- */
 
 void nook__send(struct nook__worker *to, struct nook__event *event)
 {
     pthread_mutex_lock(&to->inbox.lock);
     nook__list_append(&to->inbox.events, &event->link);
     atomic_store_explicit(&to->inbox.full, 1, memory_order_relaxed);
-    wake(to);
     pthread_mutex_unlock(&to->inbox.lock);
-}
-
-void nook__call(struct nook__worker *to)
-{
-    pthread_mutex_lock(&to->inbox.lock);
-    to->inbox.called = 1;
-    wake(to);
-    pthread_mutex_unlock(&to->inbox.lock);
+    nook__call(to); /* without the lock: it takes that first of all */
 }
 
 enum { BATCH = 64 };
@@ -59,6 +115,7 @@ enum { BATCH = 64 };
 static void take_some(struct nook__inbox *inbox, struct nook__link *some)
 {
     nook__list_init(some);
+    wake_up(inbox); /* else who sent would keep it from its next sleep */
     pthread_mutex_lock(&inbox->lock);
     for (int i = 0; i < BATCH && !nook__list_empty(&inbox->events); i++) {
         struct nook__link *link = inbox->events.next;
@@ -97,46 +154,4 @@ void nook__receive_all(struct nook__worker *worker)
     do
         nook__receive(worker);
     while (atomic_load_explicit(&worker->inbox.full, memory_order_relaxed));
-}
-
-static int quiet(const struct nook__inbox *inbox)
-{
-    return nook__list_empty(&inbox->events) && !inbox->called;
-}
-
-void nook__doze(struct nook__worker *worker, uint64_t until)
-{
-    struct nook__inbox *inbox = &worker->inbox;
-    struct timespec time = {.tv_sec = (time_t)(until / 1000000000),
-                            .tv_nsec = (long)(until % 1000000000)};
-    int rc = 0;
-    pthread_mutex_lock(&inbox->lock);
-    inbox->state = NOOK__DOZING;
-    while (quiet(inbox) && rc != ETIMEDOUT)
-        rc = until == UINT64_MAX ? pthread_cond_wait(&inbox->came, &inbox->lock)
-                                 : pthread_cond_timedwait(&inbox->came, &inbox->lock, &time);
-    inbox->state = NOOK__AWAKE;
-    inbox->called = 0;
-    pthread_mutex_unlock(&inbox->lock);
-}
-
-int nook__poll_begin(struct nook__worker *worker)
-{
-    struct nook__inbox *inbox = &worker->inbox;
-    pthread_mutex_lock(&inbox->lock);
-    int sleep = quiet(inbox);
-    if (sleep)
-        inbox->state = NOOK__POLLING;
-    inbox->called = 0;
-    pthread_mutex_unlock(&inbox->lock);
-    return sleep;
-}
-
-void nook__poll_end(struct nook__worker *worker)
-{
-    struct nook__inbox *inbox = &worker->inbox;
-    pthread_mutex_lock(&inbox->lock);
-    inbox->state = NOOK__AWAKE;
-    inbox->called = 0;
-    pthread_mutex_unlock(&inbox->lock);
 }

@@ -110,17 +110,15 @@ static int unwanted(nook_task *task);
 static inline int undisturbed(const struct nook__worker *worker)
 {
     return worker->run->direct && worker->budget != 0 &&
-           !atomic_load_explicit(&worker->inbox.full, memory_order_relaxed) &&
-           atomic_load_explicit(&worker->run->n_shared, memory_order_relaxed) == 0;
+           !atomic_load_explicit(&worker->inbox.full, memory_order_relaxed);
 }
 
-/* The first in the worker's own queue, where that is a task; NULL where the worker is due. */
+/* What comes next, where that is a task; NULL where the worker is due. */
 static inline nook_task *neighbour(struct nook__worker *worker)
 {
-    if (!undisturbed(worker) || nook__list_empty(&worker->queue))
-        return NULL;
-    struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
-    return event->kind == NOOK__TASK ? NOOK__CONTAINER(event, nook_task, event) : NULL;
+    struct nook__event *event = undisturbed(worker) ? nook__queue_next(worker) : NULL;
+    return event != NULL && event->kind == NOOK__TASK ? NOOK__CONTAINER(event, nook_task, event)
+                                                      : NULL;
 }
 
 /* That, out of the queue, and started. */
@@ -332,7 +330,10 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
     if (wait->begin == NULL && run->schedule == NULL &&
         !atomic_load_explicit(&task->must_cancel, memory_order_relaxed) &&
         !nook__breaking(run)) {
-        nook__enqueue(worker, &task->event);
+        if (nook__stays(&task->event))
+            nook__enqueue(worker, &task->event);
+        else
+            nook__queue_roaming(worker, &task->event);
         return;
     }
     nook__lock(run);
@@ -564,7 +565,8 @@ int nook_yield(void)
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
     nook_task *next = task != NULL ? neighbour(worker) : NULL;
-    if (next == NULL || !next->started || task->unusual || !nook__state_swaps_plainly() ||
+    if (next == NULL || !next->started || task->unusual || !nook__stays(&task->event) ||
+        !nook__state_swaps_plainly() ||
         atomic_load_explicit(&next->must_cancel, memory_order_relaxed) ||
         nook__breaking(worker->run))
         return yield_by_parking();
@@ -621,11 +623,12 @@ struct move {
 /* Somebody may have come to share its context since it asked. */
 static int begin_move(struct nook__wait *wait, nook_task *task)
 {
-    if (!task->migrate) {
+    if (nook__stays(&task->event)) {
         wait->result = NOOK_ENOTSUP;
         return 0;
     }
-    task->event.worker = NOOK__CONTAINER(wait, struct move, wait)->worker;
+    nook__home_set(&task->event,
+                   NOOK__CONTAINER(wait, struct move, wait)->worker | NOOK__ROAMS);
     task->moved = 1;
     return 0;
 }
@@ -639,7 +642,7 @@ int nook_task_migrate(unsigned worker)
         return nook__no_task();
     if (worker == 0 || worker > task->run->n_workers)
         return NOOK_EINVAL;
-    if (!task->migrate)
+    if (nook__stays(&task->event))
         return NOOK_ENOTSUP;
     return nook__park(&move.wait);
 }

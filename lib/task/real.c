@@ -2,53 +2,30 @@
 /*
  * The loop of a worker that is a thread.
  *
- * A worker takes from its own queue, and from the one that all share. With
- * nothing to do it sleeps: one of them in the poller, until the next timer, the
+ * A worker does what comes next in its queue and its ring. With none it searches
+ * elsewhere [queue.c], and then it sleeps: one of them in the poller, until the next timer, the
  * others at their inboxes. Invariant: while something is waited for and a worker
  * sleeps, one of them watches or was called to; so whoever leaves the watch calls the
  * next.
  *
- * Every so many switches a worker looks round: at its inbox, the clock, the
- * descriptors.
+ * Every so many switches a worker looks round: at the list that all share, its inbox, the
+ * clock, the descriptors.
  */
 #include "run.h"
 
 enum { BUDGET = 61 };
 
-static struct nook__event *head(struct nook__link *queue)
-{
-    return nook__list_empty(queue) ? NULL
-                                   : NOOK__CONTAINER(queue->next, struct nook__event, link);
-}
-
-/* What became ready no later than `order`. */
-static struct nook__event *take_shared(struct nook__worker *worker, uint64_t order)
-{
-    struct nook__run *run = worker->run;
-    if (atomic_load_explicit(&run->n_shared, memory_order_relaxed) == 0)
-        return NULL;
-    nook__lock(run);
-    struct nook__event *event = head(&run->shared);
-    if (event != NULL && event->order <= order) {
-        nook__unshare(run, event);
-        nook__take(event);
-        event->worker = worker->index;
-    } else {
-        event = NULL;
-    }
-    nook__unlock(run);
-    return event;
-}
-
-/* First come, first served, over both queues: a new task does not starve behind old ones. */
 static struct nook__event *take(struct nook__worker *worker)
 {
-    struct nook__event *own = head(&worker->queue);
-    struct nook__event *event = take_shared(worker, own != NULL ? own->order : UINT64_MAX);
-    if (event != NULL || own == NULL)
-        return event;
-    nook__take(own);
-    return own;
+    struct nook__event *event = nook__queue_next(worker);
+    if (event == NULL && nook__search(worker))
+        event = nook__queue_next(worker);
+    if (event == NULL)
+        return NULL;
+    if (worker->searching)
+        nook__found(worker);
+    nook__take(event);
+    return event;
 }
 
 /* --- looking round -------------------------------------------------------------- */
@@ -65,6 +42,7 @@ static void look_round(struct nook__worker *worker)
         nook__receive(worker);
     if (!due)
         return;
+    nook__queue_look(worker);
     nook__lock(run);
     if (run->timers.n > 0)
         nook__timers_fire(run, nook__clock(run));
@@ -100,8 +78,6 @@ static void watch(struct nook__worker *worker)
 static void sleep_until_called(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    worker->idle = 1;
-    run->idle++;
     if (run->watcher == NULL && (run->poller.users > 0 || run->timers.n > 0)) {
         watch(worker);
     } else {
@@ -109,10 +85,22 @@ static void sleep_until_called(struct nook__worker *worker)
         nook__doze(worker, UINT64_MAX);
         nook__lock(run);
     }
-    run->idle -= (unsigned)worker->idle;
-    worker->idle = 0;
+    nook__not_idle(worker);
     if (run->watcher == NULL)
         nook__mind_timer(run);
+}
+
+/* Under the lock. 1: nobody else was awake, and now there is something to do, or it is over. */
+static int settle(struct nook__worker *worker)
+{
+    struct nook__run *run = worker->run;
+    if (run->idle < run->n_workers)
+        return 0;
+    nook__not_idle(worker); /* what is given to it now wakes nobody */
+    if (nook__settle(run))
+        return 1;
+    (void)nook__give_up(worker);
+    return 0;
 }
 
 /* Who was called is not idle any more, even before it runs: its work is in a queue already. */
@@ -121,12 +109,10 @@ static void rest(struct nook__worker *worker)
     struct nook__run *run = worker->run;
     worker->budget = 0;
     nook__lock(run);
-    if (!nook__list_empty(&run->shared) || atomic_load(&worker->inbox.full)) {
-        nook__unlock(run);
-        return;
-    }
-    if (run->idle + 1 < run->n_workers || !nook__settle(run))
+    if (nook__give_up(worker) && !atomic_load(&worker->inbox.full) && !settle(worker))
         sleep_until_called(worker);
+    else
+        nook__not_idle(worker);
     for (unsigned i = 0; run->finished && i < run->n_workers; i++)
         nook__rouse(&run->workers[i]);
     nook__unlock(run);

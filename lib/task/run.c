@@ -23,52 +23,47 @@ enum { WORKERS_MOST = 1024, STACK_LEAST = 16 * 1024, POOL_MOST = 32 };
 
 /* --- queues --------------------------------------------------------------- */
 
+void nook__not_idle(struct nook__worker *worker)
+{
+    if (!worker->idle)
+        return;
+    worker->idle = 0;
+    atomic_fetch_sub_explicit(&worker->run->idle, 1, memory_order_relaxed);
+}
+
 void nook__rouse(struct nook__worker *worker)
 {
-    worker->run->idle -= (unsigned)worker->idle;
-    worker->idle = 0;
+    nook__not_idle(worker);
     nook__call(worker);
 }
 
-static void rouse_any(struct nook__run *run)
+struct nook__worker *nook__idle_one(struct nook__run *run)
 {
+    struct nook__worker *found = NULL;
     for (unsigned i = 0; run->idle > 0 && i < run->n_workers; i++) {
-        if (run->workers[i].idle) {
-            nook__rouse(&run->workers[i]);
-            return;
-        }
+        struct nook__worker *worker = &run->workers[i];
+        if (worker->idle)
+            found = worker;
+        if (found != NULL && found != run->watcher)
+            return found;
     }
+    return found;
 }
 
 void nook__mind_timer(struct nook__run *run)
 {
+    struct nook__worker *worker;
     if (run->watcher != NULL)
         nook__call(run->watcher);
-    else if (run->poller.users > 0 || run->timers.n > 0)
-        rouse_any(run);
+    else if ((run->poller.users > 0 || run->timers.n > 0) &&
+             (worker = nook__idle_one(run)) != NULL)
+        nook__rouse(worker);
 }
 
 void nook__mind_fd(struct nook__run *run)
 {
     if (run->watcher == NULL || run->blind)
         nook__mind_timer(run);
-}
-
-static void share(struct nook__run *run, struct nook__event *event)
-{
-    event->order = atomic_load_explicit(&run->shares, memory_order_relaxed) + 1;
-    atomic_store_explicit(&run->shares, event->order, memory_order_relaxed);
-    nook__list_append(&run->shared, &event->link);
-    atomic_fetch_add_explicit(&run->n_shared, 1, memory_order_relaxed);
-}
-
-void nook__unshare(struct nook__run *run, struct nook__event *event)
-{
-    if (!event->ready || event->worker != 0)
-        return;
-    nook__list_remove(&event->link);
-    event->ready = 0;
-    atomic_fetch_sub_explicit(&run->n_shared, 1, memory_order_relaxed);
 }
 
 void nook__take(struct nook__event *event)
@@ -81,31 +76,36 @@ void nook__take(struct nook__event *event)
                               memory_order_relaxed);
 }
 
-static void give(struct nook__worker *worker, struct nook__event *event)
+void nook__give(struct nook__worker *worker, struct nook__event *event)
 {
     if (worker == nook__here()) {
         nook__enqueue(worker, event);
         return;
     }
-    worker->run->idle -= (unsigned)worker->idle;
-    worker->idle = 0;
+    nook__not_idle(worker);
     nook__send(worker, event);
+}
+
+/* A new one without a worker gets one; whether it roams it keeps. */
+static void settle_on(struct nook__event *event, unsigned worker)
+{
+    if (nook__home(event) == 0)
+        nook__home_set(event,
+                       worker | atomic_load_explicit(&event->worker, memory_order_relaxed));
 }
 
 void nook__ready(struct nook__run *run, struct nook__event *event)
 {
     event->ready = 1;
     if (run->schedule != NULL) {
-        if (event->worker == 0)
-            event->worker = run->next_worker++ % run->n_workers + 1;
-        nook__list_append(&run->shared, &event->link);
-    } else if (event->worker == 0 && !run->solo) {
-        share(run, event);
-        rouse_any(run);
+        if (nook__home(event) == 0)
+            settle_on(event, run->next_worker++ % run->n_workers + 1);
+        nook__list_append(&run->shared.events, &event->link);
+    } else if (run->solo) {
+        settle_on(event, 1);
+        nook__give(&run->workers[0], event);
     } else {
-        if (event->worker == 0)
-            event->worker = 1;
-        give(&run->workers[event->worker - 1], event);
+        nook__queue_ready(run, event);
     }
 }
 
@@ -365,7 +365,8 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     pthread_mutex_init(&run->lock, NULL);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
-    nook__list_init(&run->shared);
+    nook__list_init(&run->shared.events);
+    pthread_mutex_init(&run->shared.lock, NULL);
     run->poller = (struct nook__poller){.epoll = -1, .wakeup = -1};
     nook__pool_open(&run->pool, run->schedule != NULL ? 1 : POOL_MOST);
     for (unsigned i = 0; i < run->real_workers; i++) {
@@ -394,6 +395,7 @@ static void close_run(struct nook__run *run)
         nook__inbox_close(&run->workers[i].inbox);
         nook__spares_close(&run->workers[i].spares);
     }
+    pthread_mutex_destroy(&run->shared.lock);
     pthread_mutex_destroy(&run->lock);
     free(run->workers);
 }
@@ -433,7 +435,7 @@ static int drive(struct nook__run *run, nook_task_fn main, void *arg,
         run->stage = NOOK__BREAKING;
         run->finished = 0;
         run->n_workers = 1;
-        run->idle = 0;
+        run->idle = run->searching = 0;
     }
     work(&run->workers[0]);
     if (nook__lost() != NULL) /* nobody else is there, and locks may be held for ever */

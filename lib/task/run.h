@@ -90,13 +90,32 @@ enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE, NOOK__FAILURE
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
     enum nook__event_kind kind;
-    unsigned worker;  /* whose it is, from 1; 0: any worker's; changed under the lock */
-    atomic_int ready; /* 0: in no queue; NOOK__URGENT: at the head of its worker's */
-    uint64_t order;   /* after how many that were shared it became ready */
+    atomic_uint worker; /* whose it is, from 1; 0: any worker's, until one takes it */
+    atomic_int ready;   /* 0: in no queue; NOOK__URGENT: at the head of its worker's */
+    uint64_t order; /* where the tail of its worker's ring was when it came into the queue */
 };
 
 /* Runs before all others, which is for eager tasks and who makes them. */
 enum { NOOK__URGENT = 2 };
+
+/* In `worker`: a task that any worker may go on with. Queues alone take it away and add it. */
+#define NOOK__ROAMS (1U << 31)
+
+static inline unsigned nook__home(const struct nook__event *event)
+{
+    return atomic_load_explicit(&event->worker, memory_order_relaxed) & ~NOOK__ROAMS;
+}
+
+static inline int nook__stays(const struct nook__event *event)
+{
+    return (atomic_load_explicit(&event->worker, memory_order_relaxed) & NOOK__ROAMS) == 0;
+}
+
+/* One that is in no queue. */
+static inline void nook__home_set(struct nook__event *event, unsigned worker)
+{
+    atomic_store_explicit(&event->worker, worker, memory_order_relaxed);
+}
 
 /* What another thread wants done on a worker: deliver runs there, under the run's lock. */
 struct nook__message {
@@ -110,18 +129,18 @@ struct nook__message {
  * Where a worker sleeps, and what others have for it. Its lock is the last one
  * that anybody takes. `full` is a hint that needs no lock.
  */
+enum { NOOK__AWAKE, NOOK__DOZING, NOOK__POLLING, NOOK__CALLED };
+
 struct nook__inbox {
     pthread_mutex_t lock;
-    pthread_cond_t came;
     struct nook__link events;
     atomic_int full;
-    int called; /* to look round, though nothing may have come */
-    enum { NOOK__AWAKE, NOOK__DOZING, NOOK__POLLING } state;
+    atomic_uint state; /* a futex */
 };
 
 void nook__inbox_open(struct nook__inbox *inbox);
 void nook__inbox_close(struct nook__inbox *inbox);
-/* Any thread, as long as the run cannot end meanwhile. */
+/* Any thread, as long as the run cannot end until they return. */
 void nook__send(struct nook__worker *to, struct nook__event *event);
 void nook__call(struct nook__worker *to);
 /* By the worker. Some of what has come goes into its queue, or is delivered. */
@@ -286,7 +305,6 @@ struct nook_task {
     char name[32];
     const nook_site *site; /* where it was spawned, for reports */
     uint64_t parent, born; /* the task that spawned it: its number */
-    atomic_int migrate;    /* written under the lock */
     unsigned group_depth;
     struct nook__link joiners;  /* in order: who waits, and who is called */
     struct nook__link members;  /* of the groups that it has entered */
@@ -462,6 +480,28 @@ void nook__record_put(nook_task *task);
 int nook__spare_stack_get(struct nook__worker *worker, nook_task *task);
 void nook__spare_stack_put(struct nook__worker *worker, nook_task *task);
 
+/*
+ * What any worker may take, first come, first out: put in by its worker alone. `head` and
+ * `tail` count for ever. Thieves write the one, its worker the other: each has a line.
+ */
+enum { NOOK__RING = 256, NOOK__LINE = 64 };
+
+struct nook__ring {
+    char before[NOOK__LINE];
+    _Atomic uint64_t head; /* how many were taken out */
+    char between[NOOK__LINE - sizeof(uint64_t)];
+    _Atomic uint64_t tail; /* how many were put in */
+    char behind[NOOK__LINE - sizeof(uint64_t)];
+    _Atomic(struct nook__event *) slots[NOOK__RING];
+};
+
+/* What came out of full rings. Its lock is the last one that anybody takes. */
+struct nook__shared {
+    pthread_mutex_t lock;
+    struct nook__link events;
+    atomic_uint n;
+};
+
 struct nook__worker {
     unsigned index;
     struct nook__run *run;
@@ -477,6 +517,9 @@ struct nook__worker {
     struct nook__spares spares;
     unsigned budget; /* switches until it looks round */
     int idle;        /* it sleeps and was not called; the run's */
+    int searching;   /* it counts among those who search; the run's while it is idle */
+    unsigned random; /* where it begins to search */
+    struct nook__ring ring;
     struct nook__inbox inbox;
     pthread_t thread;
     struct nook__overflow_thread overflow;
@@ -511,9 +554,7 @@ struct nook__run {
     struct nook__stacks *stacks; /* of that size, once there are any */
     struct nook__sizes **sizes;
     struct nook__link tasks, handles;
-    struct nook__link shared; /* events that any worker may take */
-    atomic_uint n_shared;
-    _Atomic uint64_t shares; /* so far; counted under the lock */
+    struct nook__shared shared;
     struct nook__timers timers;
     struct nook__poller poller;
     struct nook__pool pool;
@@ -524,8 +565,9 @@ struct nook__run {
     size_t awaited;      /* tasks whose end the stage waits for */
     atomic_int finished; /* nothing is left */
     int deadlocked;
-    unsigned idle;                /* workers that sleep and were not called */
-    int polling;                  /* how many workers are in the poller */
+    atomic_uint idle;      /* workers that sleep and were not called; written under the lock */
+    atomic_uint searching; /* workers with nothing to do that look for it */
+    int polling;           /* how many workers are in the poller */
     struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
     nook_loop *loop;              /* once somebody asked for it */
     int blind;                    /* the watcher sleeps at its inbox: no descriptors */
@@ -627,11 +669,13 @@ NOOK__FIBER void nook__here_set(struct nook__worker *worker)
 }
 #endif
 
+/* --- queues ---------------------------------------------------------------- */
+
 /* By the worker: at the end of its own queue. */
 static inline void nook__enqueue(struct nook__worker *worker, struct nook__event *event)
 {
     atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
-    event->order = atomic_load_explicit(&worker->run->shares, memory_order_relaxed);
+    event->order = atomic_load_explicit(&worker->ring.tail, memory_order_relaxed);
     nook__list_append(&worker->queue, &event->link);
 }
 
@@ -648,7 +692,7 @@ static inline void nook__requeue(struct nook__worker *worker, struct nook__event
     nook__enqueue(worker, event);
 }
 
-/* By the worker: at the head. No other worker has anything that became ready before. */
+/* By the worker: at the head. Nothing in its ring comes before that. */
 static inline void nook__urge(struct nook__worker *worker, struct nook__event *event)
 {
     atomic_store_explicit(&event->ready, NOOK__URGENT, memory_order_relaxed);
@@ -656,12 +700,47 @@ static inline void nook__urge(struct nook__worker *worker, struct nook__event *e
     nook__list_append(worker->queue.next, &event->link);
 }
 
+/* By the worker: a task that roams yields. No lock held; afterwards it may be gone. */
+void nook__queue_roaming(struct nook__worker *worker, struct nook__event *event);
+
+/* By the worker: what comes next, which stays there until nook__take; NULL: nothing. */
+struct nook__event *nook__queue_refill(struct nook__worker *worker);
+static inline struct nook__event *nook__queue_next(struct nook__worker *worker)
+{
+    struct nook__event *first = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+    if (nook__list_empty(&worker->queue) ||
+        atomic_load_explicit(&worker->ring.head, memory_order_relaxed) < first->order)
+        return nook__queue_refill(worker);
+    return first;
+}
+
+/* By the worker: takes it out of its queue, to run it. */
+void nook__take(struct nook__event *event);
 /* Under the lock. */
 void nook__ready(struct nook__run *run, struct nook__event *event);
-/* By whoever has the queue: takes it out, to run it. */
-void nook__take(struct nook__event *event);
-/* Takes it out of the queue that any worker may take from, if it is there. */
-void nook__unshare(struct nook__run *run, struct nook__event *event);
+/* The same for a real run of several workers. */
+void nook__queue_ready(struct nook__run *run, struct nook__event *event);
+/* Under the lock: to its worker, which is this one or another. */
+void nook__give(struct nook__worker *worker, struct nook__event *event);
+/* Under the lock: it roams no longer. Returns where it stays: `fallback` where it was nobody's.
+ */
+unsigned nook__bind(struct nook__event *event, unsigned fallback);
+/* 1: a task that any worker may go on with, and that did not just say where it goes on. */
+int nook__roams(struct nook__event *event);
+/* By the worker, now and then: takes one from the list that all share. */
+void nook__queue_look(struct nook__worker *worker);
+
+/* By a worker that has nothing: looks for it elsewhere. 1: look again. No lock held. */
+int nook__search(struct nook__worker *worker);
+/* It has found something, wherever that was. No lock held. */
+void nook__found(struct nook__worker *worker);
+/* It is about to sleep, and idle from here on. 1: it may. Under the lock. */
+int nook__give_up(struct nook__worker *worker);
+
+/* Under the lock. */
+void nook__not_idle(struct nook__worker *worker);
+/* One that sleeps, and if it can be one that minds nothing. NULL: nobody. */
+struct nook__worker *nook__idle_one(struct nook__run *run);
 /* There is a new first timer, or a new descriptor: somebody asleep must mind it. */
 void nook__mind_timer(struct nook__run *run);
 void nook__mind_fd(struct nook__run *run);

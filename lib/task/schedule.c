@@ -169,26 +169,21 @@ static unsigned count(const struct nook__link *queue)
 /* The worker of a task that may migrate and did not say where to; 0: it stays. */
 static unsigned place(struct nook__run *run, struct nook__event *event)
 {
-    nook_task *task = NOOK__CONTAINER(event, nook_task, event);
-    if (event->kind != NOOK__TASK || !task->started || !task->migrate || run->n_workers == 1)
-        return event->worker;
-    if (task->moved) {
-        task->moved = 0;
-        return event->worker;
-    }
-    return (event->worker - 1 + nook__choose(run->schedule, run->n_workers)) % run->n_workers +
-           1;
+    unsigned home = nook__home(event);
+    if (!nook__roams(event))
+        return home;
+    return (home - 1 + nook__choose(run->schedule, run->n_workers)) % run->n_workers + 1;
 }
 
 static struct nook__event *choose(struct nook__run *run)
 {
-    unsigned taken = nook__choose(run->schedule, count(&run->shared));
-    struct nook__link *link = run->shared.next;
+    unsigned taken = nook__choose(run->schedule, count(&run->shared.events));
+    struct nook__link *link = run->shared.events.next;
     while (taken-- > 0)
         link = link->next;
     struct nook__event *event = NOOK__CONTAINER(link, struct nook__event, link);
     nook__take(event);
-    event->worker = place(run, event);
+    nook__home_set(event, place(run, event) | (event->worker & NOOK__ROAMS));
     return event;
 }
 
@@ -246,7 +241,7 @@ static void do_next(struct nook__worker *worker)
     struct nook__run *run = worker->run;
     struct nook__event *event = nook__list_empty(&worker->queue) ? choose(run) : urgent(worker);
     count_outside(run, event);
-    worker->index = event->worker;
+    worker->index = nook__home(event);
     nook__step(worker, event);
 }
 
@@ -258,7 +253,7 @@ void nook__schedule_loop(struct nook__worker *worker)
         if (run->poller.users > 0 && !nook__list_empty(&run->tasks))
             nook__poller_wait(run, 0);
         nook__timers_fire(run, run->now); /* what was due when it was set */
-        if (nook__list_empty(&run->shared) && nook__list_empty(&worker->queue))
+        if (nook__list_empty(&run->shared.events) && nook__list_empty(&worker->queue))
             pass_time(run);
         else
             do_next(worker);

@@ -55,19 +55,6 @@ void nook__task_fork(int before)
         pthread_mutex_unlock(&context_lock);
 }
 
-/* A task turns out to share its context: it stays, and where it has not started, here. */
-static void settle_down(struct nook__run *run, nook_task *task, unsigned fallback)
-{
-    int ready = task->event.ready;
-    task->migrate = 0;
-    if (task->event.worker != 0)
-        return;
-    nook__unshare(run, &task->event);
-    task->event.worker = fallback;
-    if (ready)
-        nook__ready(run, &task->event);
-}
-
 static nook_task *task_with(struct nook__run *run, const nook_context *context)
 {
     nook_task *found = NULL;
@@ -88,13 +75,11 @@ unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsig
     nook_task *task = nook_task_current();
     if (context == nook_context_peek()) { /* the maker is in it: here, and to stay */
         if (task != NULL)
-            task->migrate = 0;
+            (void)nook__bind(&task->event, fallback);
         return nook__here() != NULL ? nook__here()->index : fallback;
     }
-    if ((task = task_with(run, context)) != NULL) {
-        settle_down(run, task, fallback);
-        return task->event.worker;
-    }
+    if ((task = task_with(run, context)) != NULL)
+        return nook__bind(&task->event, fallback);
     unsigned home = nook__handles_home(run, context);
     return home != 0 ? home : fallback;
 }
@@ -237,13 +222,12 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
         give_name(run, task);
     else
         count_on(run);
-    task->migrate = options->migrate > 0 || (options->migrate == 0 && run->migrate);
-    task->event.worker = options->eager ? here : options->worker;
-    if (task->shared) {
-        task->event.worker =
-            nook__home_of(run, task->context, options->worker != 0 ? options->worker : here);
-        task->migrate = 0;
-    }
+    unsigned home = options->eager ? here : options->worker;
+    if (task->shared)
+        home = nook__home_of(run, task->context, home != 0 ? home : here);
+    else if (options->migrate > 0 || (options->migrate == 0 && run->migrate))
+        home |= NOOK__ROAMS;
+    nook__home_set(&task->event, home);
     nook__list_append(&run->tasks, &task->all);
     if (nook__late(run)) { /* it was under way, and does not start */
         task->awaited = 1;

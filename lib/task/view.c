@@ -79,7 +79,7 @@ static void see(struct nook__seen *seen, nook_task *task)
         .parks = atomic_load_explicit(&task->parks, memory_order_relaxed),
         .state = state,
         .site = task->site,
-        .worker = task->event.worker,
+        .worker = nook__home(&task->event),
         .stack_size = nook__stacks_size(task->stacks),
         .context = context_of(task, state),
     };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How the workers of a run find work, sleep, wake each other, and end: a model of
- * lib/task/{run,real,park,inbox,pool,poll}.c for Spin. tests/model/explore.sh runs
+ * lib/task/{run,queue,real,park,inbox,pool,poll}.c for Spin. tests/model/explore.sh runs
  * it: every interleaving of each scenario at the end of this file, and each
  * BROKEN variant in the scenario that must show its fault.
  *
@@ -14,8 +14,9 @@
  * becomes ready twice. The end is declared only when no task and no job is left.
  *
  * Which part follows which function:
- *   ready, give, rouse, rouse_any, mind_timer, mind_fd    run.c, the same names
+ *   ready, give, rouse, mind_timer, mind_fd               run.c, the same names
  *   settle, cancel_all, break_all                         run.c, nook__ the first, or the same
+ *   put, rouse_searcher, search, found, give_up, roaming  queue.c, the same names
  *   send, call, receive, doze                             inbox.c, nook__ the same
  *   poll_fds                                              poll.c nook__poller_wait
  *   Worker: loop, look_round, take, rest, watch           real.c, the same names
@@ -24,14 +25,18 @@
  *
  * What is taken apart: the run's lock is held over several steps; what is guarded
  * by an inbox's lock alone is one step, as its sections call nobody who blocks. The
- * hint `full` (here `filled`: Promela has that word), `n_shared` and `finished` are read without a lock: a step each. A
- * foreign message's `full` may be overlooked by rest(), for no lock orders it.
+ * hint `full` (here `filled`: Promela has that word), the rings, who searches, who is idle and
+ * `finished` are read without a lock: a step each. A foreign message's `full` may be overlooked
+ * by rest(), for no lock orders it. The state of an inbox changes in steps of its own, after
+ * what was sent; its eventfd is written one step later still. What a thief takes beyond the
+ * first is nowhere until it is in the thief's ring.
  *
- * What is wider than the code: a queue gives any of its events, not the first; a
- * worker looks round and switches directly whenever it likes, not every 61 times;
- * time passes when it likes.
+ * What is wider than the code: a queue or a ring gives any of its events, not the first; a thief
+ * takes one or two; any idle worker is roused; a worker looks round and switches directly
+ * whenever it likes, not every 61 times; time passes when it likes.
  * What is left out: weaker memory than these steps (every plain access in the code is
- * under a lock that the model has), what a context does [tests/model/reader.pml],
+ * under a lock that the model has), how a ring is made [tests/model/steal.pml], and with that
+ * the list of what did not fit into one, what a context does [tests/model/reader.pml],
  * callbacks, which are events like tasks, priorities by `order`, runs with one
  * worker's elided lock, several jobs at once in one pool, and what tasks spawn after main
  * has ended.
@@ -48,6 +53,7 @@
 
 #define N 4 /* tasks at most */
 #define L 6 /* steps of a task at most */
+#define LAST (W - 1)
 #define NONE 255
 #define BIT(t) (1 << (t))
 
@@ -77,14 +83,15 @@ byte expected; /* the verdict */
 /* --- the run: under its lock ----------------------------------------------- */
 
 byte run_lock = NONE;
-byte shared; /* sets of tasks, here and below */
-byte timers, far;   /* far: those of them that sleep so long */
+byte timers, far;   /* sets of tasks, here and below; far: those that sleep so long */
 byte armed;         /* tasks that wait for descriptors */
 byte jobs, busy;
 byte tasks;       /* how many are alive */
 byte tasks_alive; /* and which */
 byte idle;
 bit is_idle[W];
+byte searching;
+bit is_searching[W];
 byte watcher = NONE;
 bit blind; /* the watcher sleeps at its inbox, and sees no descriptor */
 byte polling;
@@ -97,16 +104,18 @@ byte home[N]; /* its worker, NONE: any worker's */
 byte pc[N];
 byte waits[N]; /* what it waits for, registered; END: nothing */
 bit must_cancel[N], done[N], on_stack[N], is_ready[N], started[N];
+bit roams[N];
 
 /* --- each worker's own, and its inbox ------------------------------------------ */
 
 #define AWAKE 0
 #define DOZING 1
 #define POLLING 2
+#define CALLED 3
 
-byte queue[W];
+byte queue[W], ring[W];
 byte inbox[W], messages[W];
-bit filled[W], called[W], signalled[W];
+bit filled[W];
 byte state[W];
 
 /* --- the world outside ----------------------------------------------------------- */
@@ -115,7 +124,6 @@ bit wakeup;       /* the poller's eventfd */
 byte readable;    /* descriptors, a set; d is waited for by task d's FD step's argument */
 byte ended;       /* workers whose loop is over */
 
-#define quiet(w) (inbox[w] == 0 && messages[w] == 0 && !called[w])
 #define users (armed != 0)
 #define fd_of(t) prog[t].arg[pc[t]]
 #define reports(t) ((armed & BIT(t)) && (readable & BIT(fd_of(t))))
@@ -126,54 +134,56 @@ inline unlock() { run_lock = NONE }
 
 /* --- inbox.c ------------------------------------------------------------------------ */
 
-/* Within a step. */
-inline wake_worker(w)
+inline call(w)
 {
     if
-    :: state[w] == DOZING -> signalled[w] = 1
-    :: state[w] == POLLING && BROKEN != 3 -> wakeup = 1
-    :: else
+    :: atomic { state[w] != POLLING -> state[w] = CALLED }
+    :: atomic { state[w] == POLLING -> state[w] = CALLED }
+       wakeup = (BROKEN != 3)
     fi
 }
 
 inline send(w, t)
 {
-    atomic { inbox[w] = inbox[w] | BIT(t); filled[w] = 1; wake_worker(w) }
+    if
+    :: BROKEN == 12 -> call(w)
+    :: else
+    fi;
+    atomic { inbox[w] = inbox[w] | BIT(t); filled[w] = 1 }
+    if
+    :: BROKEN != 12 -> call(w)
+    :: else
+    fi
 }
 
 inline send_message(w, t)
 {
-    atomic { messages[w] = messages[w] | BIT(t); filled[w] = 1; wake_worker(w) }
-}
-
-inline call(w)
-{
-    atomic { called[w] = 1; wake_worker(w) }
+    atomic { messages[w] = messages[w] | BIT(t); filled[w] = 1 }
+    call(w)
 }
 
 /* until: some time will come. timed says that it has. */
 inline doze(until)
 {
     atomic {
-        state[me] = DOZING;
-        signalled[me] = 0;
         timed = 0;
-        do
-        :: !quiet(me) || timed -> break
-        :: else ->
-            if /* gives the step up here, until it goes on */
-            :: signalled[me] -> signalled[me] = 0
-            :: until -> timed = 1
-            fi
-        od;
-        state[me] = AWAKE;
-        called[me] = 0
+        if
+        :: state[me] == AWAKE -> state[me] = DOZING
+        :: else
+        fi
     }
+    atomic {
+        if /* waits here while it is DOZING */
+        :: state[me] != DOZING
+        :: state[me] == DOZING && until -> timed = 1
+        fi
+    }
+    state[me] = AWAKE
 }
 
 /* --- run.c: under the run's lock ------------------------------------------------------ */
 
-inline not_idle(w) { idle = idle - is_idle[w]; is_idle[w] = 0 }
+inline not_idle(w) { atomic { idle = idle - is_idle[w]; is_idle[w] = 0 } }
 
 inline rouse(w)
 {
@@ -181,22 +191,27 @@ inline rouse(w)
     call(w)
 }
 
-inline rouse_any()
+/* Any of them: i. */
+inline idle_one()
 {
-    i = 0;
-    do
-    :: i < W && idle > 0 && !is_idle[i] -> i++
-    :: i < W && idle > 0 && is_idle[i] -> rouse(i); break
-    :: else -> break
-    od;
-    i = 0
+    if
+    :: is_idle[0] -> i = 0
+    :: is_idle[1] -> i = 1
+    :: is_idle[LAST] -> i = LAST
+    fi
+}
+
+inline rouse_one()
+{
+    atomic { idle_one(); is_idle[i] = 0; idle-- }
+    call(i)
 }
 
 inline mind_timer()
 {
     if
     :: watcher != NONE -> call(watcher)
-    :: watcher == NONE && (users || timers != 0) -> rouse_any()
+    :: watcher == NONE && (users || timers != 0) && idle > 0 -> rouse_one()
     :: else
     fi
 }
@@ -223,17 +238,32 @@ inline give(w, t)
     fi
 }
 
+/* Somebody sleeps and nobody searches: that one searches from here on. */
+inline rouse_searcher()
+{
+    if
+    :: searching == 0 && BROKEN != 6 ->
+        if
+        :: atomic { idle > 0 -> idle_one(); is_searching[i] = 1; searching++ }
+           rouse(i)
+        :: idle == 0
+        fi
+    :: else
+    fi
+}
+
+inline put(t) { ring[me] = ring[me] | BIT(t) }
+
 inline ready(t)
 {
     assert(!is_ready[t]);
     is_ready[t] = 1;
     if
-    :: home[t] == NONE ->
-        shared = shared | BIT(t);
-        if
-        :: BROKEN != 6 -> rouse_any()
-        :: else
-        fi
+    :: roams[t] && started[t] -> home[t] = NONE
+    :: else
+    fi;
+    if
+    :: home[t] == NONE -> put(t); rouse_searcher()
     :: else -> give(home[t], t)
     fi
 }
@@ -365,6 +395,7 @@ inline timers_fire(least)
 
 inline receive()
 {
+    state[me] = AWAKE;
     do
     :: atomic {
         inbox[me] != 0 ->
@@ -396,11 +427,13 @@ inline receive()
 /* One of a set, which is not empty, into x. */
 inline any_of(from, x)
 {
-    x = 0;
-    do
-    :: (from & BIT(x)) -> break
-    :: x < N - 1 && (from >> (x + 1)) != 0 -> x++
-    od
+    atomic {
+        x = 0;
+        do
+        :: (from & BIT(x)) -> break
+        :: x < N - 1 && (from >> (x + 1)) != 0 -> x++
+        od
+    }
 }
 
 #define op_of(t) prog[t].op[pc[t]]
@@ -444,10 +477,33 @@ inline begin_wait()
     on = 0
 }
 
+/* A task yields that any worker may go on with, and not alone: without the lock. */
+inline roaming()
+{
+    atomic {
+        pc[left]++;
+        assert(!is_ready[left]);
+        is_ready[left] = 1;
+        home[left] = NONE
+    }
+    put(left);
+    if
+    :: searching == 0 ->
+        if
+        :: idle > 0 -> lock(); rouse_searcher(); unlock()
+        :: else
+        fi
+    :: else
+    fi
+}
+
 inline commit()
 {
     if
-    :: op_of(left) == YIELD && !must_cancel[left] && !closing ->
+    :: op_of(left) == YIELD && roams[left] && !must_cancel[left] && !closing &&
+       (t != NONE || queue[me] != 0 || ring[me] != 0) -> roaming()
+    :: op_of(left) == YIELD && !must_cancel[left] && !closing &&
+       !(roams[left] && (t != NONE || queue[me] != 0 || ring[me] != 0)) ->
         atomic {
             pc[left]++;
             assert(!is_ready[left]);
@@ -547,13 +603,100 @@ inline cancel()
     unlock()
 }
 
+/* One, which is this worker's from here on, if there is one left. */
+inline pop(w)
+{
+    atomic {
+        if
+        :: ring[w] != 0 ->
+            any_of(ring[w], t);
+            ring[w] = ring[w] & ~BIT(t);
+            home[t] = me
+        :: else
+        fi
+    }
+}
+
+inline search()
+{
+    atomic {
+        on = is_searching[me];
+        if
+        :: !on && 2 * searching < W - idle -> is_searching[me] = 1; searching++; on = 1
+        :: else
+        fi
+    }
+    do
+    :: atomic { k < W && t == NONE && on ->
+           if
+           :: k != me ->
+               pop(k);
+               if
+               :: t != NONE && ring[k] != 0 ->
+                   any_of(ring[k], held);
+                   ring[k] = ring[k] & ~BIT(held)
+               :: true
+               fi
+           :: else
+           fi;
+           k++
+       }
+    :: atomic { k == W || t != NONE || !on -> k = 0; on = 0; break }
+    od;
+    if
+    :: held != NONE -> put(held); held = NONE
+    :: else
+    fi
+}
+
+/* on: there is something in a ring. A step for each. */
+inline work_left()
+{
+    atomic { on = ring[0] != 0; k = 1 }
+    do
+    :: atomic { k < W && !on -> on = ring[k] != 0; k++ }
+    :: atomic { k == W || on -> k = 0; break }
+    od
+}
+
+inline found()
+{
+    if
+    :: atomic { is_searching[me] -> is_searching[me] = 0; searching--; on = searching == 0 }
+        if
+        :: on && idle > 0 && BROKEN != 13 ->
+            work_left();
+            if
+            :: on -> on = 0; lock(); rouse_searcher(); unlock()
+            :: else
+            fi
+        :: else -> on = 0
+        fi
+    :: !is_searching[me]
+    fi
+}
+
+/* on: it may sleep. Under the lock. */
+inline give_up()
+{
+    if
+    :: atomic { is_searching[me] -> is_searching[me] = 0; searching-- }
+    :: !is_searching[me]
+    fi;
+    atomic { is_idle[me] = 1; idle++ }
+    if
+    :: searching != 0 || BROKEN == 14 -> on = 1
+    :: else -> work_left(); on = !on
+    fi
+}
+
 #define parks(t) \
     (op_of(t) == YIELD || op_of(t) == WAIT || op_of(t) == SLEEP || op_of(t) == JOB || \
      op_of(t) == FD || op_of(t) == JOIN || op_of(t) == LONG || op_of(t) == MOVE)
 
 proctype Worker(byte me)
 {
-    byte t = NONE, left = NONE, i, k, seen, came;
+    byte t = NONE, left = NONE, held = NONE, i, k, seen, came;
     bit on, timed, interrupted, until;
 
 loop:
@@ -582,22 +725,20 @@ loop:
     /* take */
     if
     :: queue[me] != 0 -> any_of(queue[me], t); queue[me] = queue[me] & ~BIT(t)
-    :: shared != 0 ->
-        lock();
-        if
-        :: shared != 0 ->
-            any_of(shared, t);
-            shared = shared & ~BIT(t);
-            home[t] = me
-        :: else
-        fi;
-        unlock();
+    :: ring[me] != 0 ->
+        pop(me);
         if
         :: t == NONE -> goto loop
         :: else
         fi
-    :: queue[me] == 0 && shared == 0 -> goto rest
+    :: queue[me] == 0 && ring[me] == 0 ->
+        search();
+        if
+        :: t == NONE -> goto rest
+        :: else
+        fi
     fi;
+    found();
     is_ready[t] = 0;
 
 resume:
@@ -633,11 +774,15 @@ resume:
     :: else
     fi;
     if
-    :: queue[me] != 0 && !filled[me] && shared == 0 ->
+    :: queue[me] != 0 && !filled[me] ->
         any_of(queue[me], t);
+        queue[me] = queue[me] & ~BIT(t);
+        is_ready[t] = 0
+    :: ring[me] != 0 && !filled[me] ->
+        pop(me);
         if
-        :: started[t] -> queue[me] = queue[me] & ~BIT(t); is_ready[t] = 0
-        :: else -> t = NONE
+        :: t != NONE -> is_ready[t] = 0
+        :: else
         fi
     :: true
     fi;
@@ -649,20 +794,29 @@ resume:
 
 rest:
     lock();
+    give_up();
     if
-    :: shared != 0 || (inbox[me] != 0 && BROKEN != 1) -> unlock(); goto loop
-    :: shared == 0 && inbox[me] == 0 && messages[me] != 0 -> unlock(); goto loop
-    :: shared == 0 && (inbox[me] == 0 || BROKEN == 1)
+    :: on && inbox[me] != 0 && BROKEN != 1 -> on = 0
+    :: on && inbox[me] == 0 && messages[me] != 0 -> on = 0
+    :: !on || inbox[me] == 0 || BROKEN == 1
+    fi;
+    if
+    :: !on -> not_idle(me); unlock(); goto loop
+    :: else
     fi;
     on = 0;
     if
-    :: idle + 1 >= W -> settle()
+    :: idle >= W ->
+        not_idle(me);
+        settle();
+        if
+        :: atomic { !on -> is_idle[me] = 1; idle++ }
+        :: else
+        fi
     :: else
     fi;
     if
     :: !on ->
-        is_idle[me] = 1;
-        idle++;
         until = (timers & ~far) != 0;
         if
         :: watcher == NONE && (users || timers != 0) ->
@@ -676,14 +830,13 @@ rest:
                 lock()
             :: else ->
                 atomic {
-                    on = quiet(me);
-                    if :: on -> state[me] = POLLING :: else fi;
-                    called[me] = 0
+                    on = state[me] == AWAKE;
+                    state[me] = (on -> POLLING : AWAKE)
                 }
                 if
                 :: on ->
                     poll_fds(1, until);
-                    atomic { state[me] = AWAKE; called[me] = 0 }
+                    state[me] = AWAKE
                 :: else
                 fi
             fi;
@@ -741,12 +894,11 @@ proctype Pool()
 /* --- scenarios --------------------------------------------------------------------------------- */
 
 #define DO(t, n, what, which) prog[t].op[n] = what; prog[t].arg[n] = which
-#define LAST (W - 1)
 
 init
 {
+    byte i;
     atomic {
-        byte i;
         for (i : 0 .. N - 1) { home[i] = NONE }
         home[0] = 0;
 #if SCENARIO == 1
@@ -805,18 +957,38 @@ init
         /* A worker is busy until the task has run that it put where any may take it. */
         DO(0, 0, SPAWN, 1); DO(0, 1, SPIN, 1); DO(0, 2, JOIN, 1);
         DO(1, 0, SET, 1);
+#elif SCENARIO == 10
+        /* One that roams yields, and its worker is busy until it has gone on. */
+        roams[1] = 1;
+        DO(0, 0, SPAWN, 1); DO(0, 1, WAIT, 1); DO(0, 2, SPIN, 2); DO(0, 3, JOIN, 1);
+        DO(1, 0, SET, 1); DO(1, 1, YIELD, 0); DO(1, 2, SET, 2);
+#elif SCENARIO == 11
+        /* Two for whoever is free, and who takes the first is busy until the second has run.
+         * With three workers. */
+        DO(0, 0, SPAWN, 1); DO(0, 1, SPAWN, 2); DO(0, 2, SPIN, 2); DO(0, 3, JOIN, 1);
+        DO(0, 4, JOIN, 2);
+        DO(1, 0, SPIN, 2);
+        DO(2, 0, SET, 2);
+#elif SCENARIO == 12
+        /* Two that roam, wait and are woken, and one that stays. */
+        roams[1] = 1;
+        roams[2] = 1;
+        DO(0, 0, SPAWN, 1); DO(0, 1, SPAWN, 2); DO(0, 2, JOIN, 1); DO(0, 3, JOIN, 2);
+        DO(1, 0, WAIT, 1); DO(1, 1, YIELD, 0);
+        DO(2, 0, YIELD, 0); DO(2, 1, SET, 1);
 #endif
         tasks = 1;
         tasks_alive = 1;
         is_ready[0] = 1;
         inbox[0] = 1;
         filled[0] = 1;
+        state[0] = CALLED;
         for (i : 0 .. W - 1) { run Worker(i) }
         run Pool();
         i = 0
     }
     ended == W;
     assert(finished && tasks == 0 && busy == 0 && jobs == 0);
-    assert(shared == 0);
+    for (i : 0 .. W - 1) { assert(queue[i] == 0 && ring[i] == 0) }
     assert(verdict == expected)
 }
