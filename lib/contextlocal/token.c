@@ -104,6 +104,7 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
         nook__var_ref_by(var, more);
     if (token != NULL)
         token_fill(token, var, context->id, old, site);
+    NOOK__PROBE3(var_set, var, var->name, value);
     return 0;
 }
 
