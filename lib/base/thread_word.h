@@ -16,32 +16,29 @@
 #if defined(__x86_64__) && defined(__LP64__)
 
 #define NOOK__WORD_ASM 1
-#define NOOK__WORD_LOAD(variable, offset, out)                    \
-    __asm__ volatile("movq " #variable "@gottpoff(%%rip), %0\n\t" \
-                     "movq %%fs:" #offset "(%0), %0"              \
-                     : "=r"(out)                                  \
-                     :                                            \
+/* How far it is from the thread pointer, the same in all threads: so this may be kept. */
+#define NOOK__WORD_OFFSET(variable)                                               \
+    __extension__({                                                               \
+        long offset_of_word;                                                      \
+        __asm__("movq " #variable "@gottpoff(%%rip), %0" : "=r"(offset_of_word)); \
+        offset_of_word;                                                           \
+    })
+#define NOOK__WORD_LOAD(variable, offset, out)          \
+    __asm__ volatile("movq %%fs:" #offset "(%1), %0"    \
+                     : "=r"(out)                        \
+                     : "r"(NOOK__WORD_OFFSET(variable)) \
                      : "memory")
-#define NOOK__WORD_STORE(variable, offset, value)                     \
-    do {                                                              \
-        void *at;                                                     \
-        __asm__ volatile("movq " #variable "@gottpoff(%%rip), %0\n\t" \
-                         "movq %1, %%fs:" #offset "(%0)"              \
-                         : "=&r"(at)                                  \
-                         : "r"(value)                                 \
-                         : "memory");                                 \
-    } while (0)
-
-#define NOOK__WORD_SWAP(variable, offset, value, before)              \
-    do {                                                              \
-        void *at;                                                     \
-        __asm__ volatile("movq " #variable "@gottpoff(%%rip), %0\n\t" \
-                         "movq %%fs:" #offset "(%0), %1\n\t"          \
-                         "movq %2, %%fs:" #offset "(%0)"              \
-                         : "=&r"(at), "=&r"(before)                   \
-                         : "r"(value)                                 \
-                         : "memory");                                 \
-    } while (0)
+#define NOOK__WORD_STORE(variable, offset, value)                   \
+    __asm__ volatile("movq %0, %%fs:" #offset "(%1)"                \
+                     :                                              \
+                     : "r"(value), "r"(NOOK__WORD_OFFSET(variable)) \
+                     : "memory")
+#define NOOK__WORD_SWAP(variable, offset, value, before)            \
+    __asm__ volatile("movq %%fs:" #offset "(%2), %0\n\t"            \
+                     "movq %1, %%fs:" #offset "(%2)"                \
+                     : "=&r"(before)                                \
+                     : "r"(value), "r"(NOOK__WORD_OFFSET(variable)) \
+                     : "memory")
 
 #elif defined(__aarch64__) && defined(__LP64__)
 

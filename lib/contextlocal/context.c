@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contexts, the chain of current ones, and the bases of threads.
- *
- * The chain. A thread's (or task's) current context is the top of a chain that
- * `prev` links; its bottom is a base or a task's own context, never entered. The
- * chain owns one reference to each of its contexts.
+ * Contexts, what they hold, and who may touch it.
  *
  * Who may touch the map. One thread at a time runs in a context and may write
  * its map; get reads it there with plain loads. Any other thread may take a
@@ -16,7 +12,8 @@
  * `writing` to fall. The barrier replaces the fence between the owner's store to
  * `writing` and its load of `reading`: the frequent side pays nothing, the rare
  * side a system call. Where the kernel has no membarrier, the owner fences.
- * Readers exclude each other by a lock; no callback runs inside any of this.
+ * Readers exclude each other by the lock of the rare side; no callback runs inside
+ * any of this. Entering and leaving work in the same way: chain.c.
  */
 #include "context.h"
 #include "base/probe.h"
@@ -37,8 +34,8 @@ _Static_assert(offsetof(nook_context, map) == 0, "inlined code reads the map the
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int set_up_error;
-_Atomic uint32_t nook__fence_needed; /* from the start, or from a barrier that failed */
-static pthread_mutex_t readers = PTHREAD_MUTEX_INITIALIZER;
+_Atomic uint32_t nook__attention;
+static pthread_mutex_t rare = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic uint64_t next_id = 1; /* threads take many at a time */
 
 /* 1 where the kernel does it. errno is the caller's. */
@@ -50,13 +47,23 @@ static int membarrier(int command)
     return done;
 }
 
+void nook__rare_lock(void)
+{
+    pthread_mutex_lock(&rare);
+}
+
+void nook__rare_unlock(void)
+{
+    pthread_mutex_unlock(&rare);
+}
+
 /*
  * A fork copies locks as they are, but not the threads that would release them:
  * so the one that forks holds them all meanwhile.
  */
 static void before_fork(void)
 {
-    pthread_mutex_lock(&readers);
+    nook__rare_lock();
     nook__vars_lock();
     nook__watchers_lock();
 }
@@ -65,7 +72,7 @@ static void after_fork(void)
 {
     nook__watchers_unlock();
     nook__vars_unlock();
-    pthread_mutex_unlock(&readers);
+    nook__rare_unlock();
 }
 
 static void after_fork_in_child(void)
@@ -78,7 +85,8 @@ static void set_up(void)
 {
     (void)pthread_atfork(before_fork, after_fork, after_fork_in_child);
     set_up_error = nook__threads_set_up();
-    nook__fence_needed = !membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+    if (!membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+        atomic_fetch_or(&nook__attention, NOOK__FENCES);
 }
 
 int nook__set_up(void)
@@ -91,20 +99,23 @@ int nook__set_up(void)
 /*
  * A sandbox may forbid the call only after set_up was allowed it. Then owners
  * fence from now on; those that are inside a window without one have their store
- * out, and have seen `nook__fence_needed`, long before the pause is over.
+ * out, and have seen the mark, long before the pause is over.
  */
 static void fence_from_now_on(void)
 {
     struct timespec pause = {0, 10000000};
     int saved = errno;
-    atomic_store_explicit(&nook__fence_needed, 1, memory_order_seq_cst);
+    atomic_fetch_or(&nook__attention, NOOK__FENCES);
     while (nanosleep(&pause, &pause) != 0)
         continue;
     errno = saved;
 }
 
-static void barrier_all_threads(void)
+void nook__barrier(void)
 {
+    atomic_thread_fence(memory_order_seq_cst);
+    if (nook__needs_fence())
+        return;
     for (int tries = 0; !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED); tries++) {
         if (tries == 100) { /* until then the kernel may have been short of memory */
             fence_from_now_on();
@@ -117,22 +128,20 @@ static void barrier_all_threads(void)
 void nook__write_yield(nook_context *context)
 {
     atomic_store_explicit(&context->writing, 0, memory_order_release);
-    pthread_mutex_lock(&readers); /* until that reader has its snapshot */
-    pthread_mutex_unlock(&readers);
+    nook__rare_lock(); /* until that reader has its snapshot */
+    nook__rare_unlock();
 }
 
 static void snapshot_of_foreign(nook_context *context, struct nook__map *out)
 {
-    pthread_mutex_lock(&readers);
+    nook__rare_lock();
     atomic_store_explicit(&context->reading, 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (!nook__needs_fence())
-        barrier_all_threads();
+    nook__barrier();
     while (atomic_load_explicit(&context->writing, memory_order_acquire))
         sched_yield();
     *out = nook__map_copy(&context->map);
     atomic_store_explicit(&context->reading, 0, memory_order_release);
-    pthread_mutex_unlock(&readers);
+    nook__rare_unlock();
 }
 
 /* What the context holds now, which the caller gives back. */
@@ -142,13 +151,6 @@ static inline void snapshot(nook_context *context, struct nook__map *out)
         *out = nook__map_share(&context->map);
     else
         snapshot_of_foreign(context, out);
-}
-
-/* The current context, of the same root often, takes the references back. */
-static inline void give_back(struct nook__map map)
-{
-    nook_context *current = nook__current_get();
-    nook__map_give_back(map, current != NULL ? &current->map : NULL);
 }
 
 /* The slow half of an exchange: a changed copy of the map, then installed. */
@@ -209,7 +211,7 @@ int nook__context_exchange(nook_context *context, nook_var *var, uint32_t index,
         } else {
             rc = exchange_copying(context, var, index, value, &base, old);
         }
-        give_back(base);
+        nook__context_give_back(base);
     } while (rc == NOOK_EAGAIN && !exchange_in_place(context, var, index, value, &base, old));
     nook_context_unref(context);
     return rc == NOOK_EAGAIN ? 0 : rc;
@@ -226,7 +228,7 @@ static void fold_patch(nook_context *context)
     (void)exchange_copying(context, nook__var_at(index), index, value, &base, &old);
     if (value != NOOK__UNSET)
         nook__binding_release(index, value);
-    give_back(base);
+    nook__context_give_back(base);
 }
 
 /*
@@ -278,15 +280,35 @@ uint64_t nook__context_number(void)
 
 /* --- life ----------------------------------------------------------------- */
 
+static inline void fill(nook_context *context, struct nook__map map)
+{
+    *context = (nook_context){.map = map, .refs = 1};
+    NOOK__COUNT(contexts, 1);
+}
+
 static int make(nook_context **out, struct nook__map map)
 {
     nook_context *context = nook__block_take(NOOK__CONTEXT_BLOCK);
     if (context == NULL)
         return NOOK_ENOMEM;
-    *context = (nook_context){.map = map, .refs = 1};
-    NOOK__COUNT(contexts, 1);
+    fill(context, map);
     *out = context;
     return 0;
+}
+
+/* A copy of the current context, of what is at hand; NULL: something is not. */
+static inline nook_context *copy_at_hand(nook_context *current)
+{
+    struct nook__thread *thread = nook__thread_get();
+    if (current->map.weight < 2 || nook__map_copied(&current->map))
+        return NULL;
+    nook_context *copy = nook__block_at_hand(thread, NOOK__CONTEXT_BLOCK);
+    if (copy == NULL)
+        return NULL;
+    fill(copy, nook__map_share(&current->map));
+    if (current->map.patch != 0)
+        nook__map_mark_copied(&current->map);
+    return copy;
 }
 
 int nook_context_new(nook_context **out)
@@ -302,30 +324,10 @@ int nook_context_copy(nook_context *context, nook_context **out)
     snapshot_to_set(context, &map);
     int rc = make(out, map);
     if (rc < 0)
-        give_back(map);
+        nook__context_give_back(map);
     else
         NOOK__PROBE2(context_copy, context, *out);
     return rc;
-}
-
-nook_context *nook_context_ref(nook_context *context)
-{
-    if (context != NULL)
-        atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
-    return context;
-}
-
-void nook_context_unref(nook_context *context)
-{
-    if (context == NULL)
-        return;
-    /* The last holder needs no locked instruction: nobody else can count. */
-    if (atomic_load_explicit(&context->refs, memory_order_acquire) != 1 &&
-        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
-        return;
-    give_back(context->map);
-    nook__block_give(NOOK__CONTEXT_BLOCK, context);
-    NOOK__COUNT(contexts, -1);
 }
 
 int nook__context_require(nook_context **out)
@@ -346,13 +348,25 @@ int nook__context_require(nook_context **out)
     return 0;
 }
 
-int nook_context_copy_current(nook_context **out)
+static __attribute__((noinline)) int copy_required(nook_context **out)
 {
     nook_context *current;
     if (out == NULL)
         return NOOK_EINVAL;
     int rc = nook__context_require(&current);
     return rc < 0 ? rc : nook_context_copy(current, out);
+}
+
+int nook_context_copy_current(nook_context **out)
+{
+    nook_context *current = nook__current_get(), *copy = NULL;
+    if (__builtin_expect(out != NULL && current != NULL, 1))
+        copy = copy_at_hand(current);
+    if (__builtin_expect(copy == NULL, 0))
+        return copy_required(out);
+    *out = copy;
+    NOOK__PROBE2(context_copy, current, copy);
+    return 0;
 }
 
 nook_context *nook_context_peek(void)
@@ -379,7 +393,7 @@ void nook_context_clear(nook_context *context)
     struct nook__map old = context->map;
     context->map = nook__map_empty();
     nook__write_end(context);
-    give_back(old);
+    nook__context_give_back(old);
 }
 
 /* --- inheriting ----------------------------------------------------------- */
@@ -429,7 +443,7 @@ static int inherit_specially(struct nook__map *map)
     return rc;
 }
 
-int nook_context_inherit(nook_context **out)
+static __attribute__((noinline)) int inherit(nook_context **out)
 {
     if (out == NULL)
         return NOOK_EINVAL;
@@ -442,105 +456,22 @@ int nook_context_inherit(nook_context **out)
     if (rc == 0)
         rc = make(out, map);
     if (rc < 0)
-        give_back(map);
+        nook__context_give_back(map);
     else
         NOOK__PROBE2(context_copy, current, *out);
     return rc;
 }
 
-/* --- the chain ------------------------------------------------------------ */
-
-int nook_context_enter(nook_context *context)
+int nook_context_inherit(nook_context **out)
 {
-    uint32_t no = 0;
-    if (context == NULL)
-        return NOOK_EINVAL;
-    if (!atomic_compare_exchange_strong_explicit(&context->entered, &no, 1,
-                                                 memory_order_acquire, memory_order_relaxed))
-        return NOOK_EENTERED;
-    nook_context *before = nook__current_get();
-    int rc = before == NULL ? nook__thread_watch() : 0;
-    if (rc < 0) {
-        atomic_store_explicit(&context->entered, 0, memory_order_release);
-        return rc;
-    }
-    context->prev = before;
-    nook__current_set(nook_context_ref(context));
-    nook__switched(context);
-    NOOK__PROBE2(context_enter, context, before);
+    nook_context *current = nook__current_get(), *copy = NULL;
+    if (__builtin_expect(out != NULL && current != NULL && current->map.root->special == 0, 1))
+        copy = copy_at_hand(current);
+    if (__builtin_expect(copy == NULL, 0))
+        return inherit(out);
+    *out = copy;
+    NOOK__PROBE2(context_copy, current, copy);
     return 0;
-}
-
-/* Takes an entered context off the chain: what was below it. Its reference remains. */
-static nook_context *leave(nook_context *context)
-{
-    nook_context *below = context->prev;
-    context->prev = NULL;
-    atomic_store_explicit(&context->entered, 0, memory_order_release);
-    return below;
-}
-
-int nook_context_exit(nook_context *context)
-{
-    if (context == NULL)
-        return NOOK_EINVAL;
-    if (!atomic_load_explicit(&context->entered, memory_order_acquire))
-        return NOOK_ENOTENTERED;
-    if (nook__current_get() != context)
-        return NOOK_ENOTCURRENT;
-    nook_context *below = leave(context);
-    nook__current_set(below);
-    nook__switched(below);
-    NOOK__PROBE2(context_exit, context, below);
-    nook_context_unref(context);
-    return 0;
-}
-
-int nook_context_run(nook_context *context, int (*fn)(void *arg), void *arg, int *result)
-{
-    if (fn == NULL)
-        return NOOK_EINVAL;
-    int rc = nook_context_enter(context);
-    if (rc < 0)
-        return rc;
-    int value = fn(arg);
-    rc = nook_context_exit(context);
-    if (rc == 0 && result != NULL)
-        *result = value;
-    return rc;
-}
-
-nook_context *nook_state_swap(nook_context *state)
-{
-    nook_context *before = nook__current_get();
-    /* A chain from elsewhere may be this thread's first. Without memory for the
-     * mark, the chain outlives a thread that dies with it. */
-    if (before == NULL && state != NULL)
-        (void)nook__thread_watch();
-    nook__current_set(state);
-    nook__switched(state);
-    return before;
-}
-
-void nook_state_drop(nook_context *state)
-{
-    while (state != NULL) {
-        int entered = atomic_load_explicit(&state->entered, memory_order_acquire) != 0;
-        nook_context *below = entered ? leave(state) : NULL;
-        nook_context_unref(state);
-        state = below;
-    }
-}
-
-void nook_thread_detach(void)
-{
-    nook_context *chain = nook__current_get();
-    if (chain == NULL && nook__thread_get() == NULL)
-        return;
-    nook__thread_unwatch();
-    if (chain != NULL)
-        nook_state_drop(nook_state_swap(NULL));
-    nook__thread_forget();
 }
 
 /* --- reading -------------------------------------------------------------- */
@@ -551,7 +482,7 @@ size_t nook_context_len(nook_context *context)
         return 0;
     struct nook__map map;
     snapshot(context, &map);
-    give_back(map);
+    nook__context_give_back(map);
     return map.len;
 }
 
@@ -566,7 +497,7 @@ int nook_context_find(nook_context *context, const nook_var *var, void **value)
         nook__value_retain(var, found);
         *value = found;
     }
-    give_back(map);
+    nook__context_give_back(map);
     return found != NOOK__UNSET ? 0 : NOOK_EUNSET;
 }
 
@@ -577,7 +508,7 @@ int nook_context_contains(nook_context *context, const nook_var *var)
     struct nook__map map;
     snapshot(context, &map);
     void *found = nook__map_get(&map, nook__var_index(var));
-    give_back(map);
+    nook__context_give_back(map);
     return found != NOOK__UNSET;
 }
 
@@ -615,8 +546,8 @@ int nook_context_equal(nook_context *a, nook_context *b)
     snapshot(a, &map_a);
     snapshot(b, &map_b);
     int equal = maps_equal(&map_a, &map_b);
-    give_back(map_a);
-    give_back(map_b);
+    nook__context_give_back(map_a);
+    nook__context_give_back(map_b);
     return equal;
 }
 
@@ -662,7 +593,7 @@ void nook_context_iter_close(nook_context_iter *iter)
         return;
     struct nook__map map = map_of(iter);
     *iter = (nook_context_iter){.nook__root = NULL};
-    give_back(map);
+    nook__context_give_back(map);
 }
 
 int nook_context_count(nook_context_counts *counts)

@@ -9,13 +9,22 @@
 struct nook_context {
     struct nook__map map;
     _Atomic uint32_t refs;
-    _Atomic uint32_t entered;
-    _Atomic uint32_t writing; /* see "Who may touch the map" in context.c */
-    _Atomic uint32_t reading;
+    _Atomic uint32_t home;   /* a thread's number: see chain.c */
+    _Atomic uint8_t inside;  /* by the home thread */
+    _Atomic uint8_t entered; /* by others */
+    _Atomic uint8_t writing; /* see "Who may touch the map" in context.c */
+    _Atomic uint8_t reading;
     uint64_t id;        /* never reused: tokens compare it; 0 until there is one */
     nook_context *prev; /* while entered: what was current before; owned */
     void *user;
 };
+
+/* The current context, of the same root often, takes the map's references back. */
+static inline void nook__context_give_back(struct nook__map map)
+{
+    nook_context *current = nook__current_get();
+    nook__map_give_back(map, current != NULL ? &current->map : NULL);
+}
 
 /* The current context, made if the thread has none. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__context_require(nook_context **out);
@@ -45,13 +54,31 @@ int nook__context_exchange(nook_context *context, nook_var *var, uint32_t index,
  * Around the owner's check and write: see "Who may touch the map" in context.c.
  * Nothing in between calls back.
  */
-extern _Atomic uint32_t nook__fence_needed;
 void nook__write_yield(nook_context *context);
+
+/* What the frequent paths have to look out for: each watcher counts 2. */
+extern _Atomic uint32_t nook__attention;
+#define NOOK__FENCES 1u /* no barrier passes all threads */
+#define NOOK__WATCHER 2u
+
+static inline uint32_t nook__attention_get(void)
+{
+    return atomic_load_explicit(&nook__attention, memory_order_relaxed);
+}
 
 static inline int nook__needs_fence(void)
 {
-    return atomic_load_explicit(&nook__fence_needed, memory_order_relaxed) != 0;
+    return (nook__attention_get() & NOOK__FENCES) != 0;
 }
+
+if (__builtin_expect(nook__needs_fence(), 0))
+    atomic_thread_fence(memory_order_seq_cst);
+else
+    atomic_signal_fence(memory_order_seq_cst);
+/* The rare side, one at a time: between its store and its look at what owners say. */
+void nook__barrier(void);
+void nook__rare_lock(void);
+void nook__rare_unlock(void);
 
 /* 1, or 0 where a reader is there: then yield, and try again. */
 static inline int nook__write_try(nook_context *context)
@@ -95,11 +122,10 @@ void nook__watchers_unlock(void);
 void nook__watchers_forget_others(void);
 
 /* Tells the watchers, if there are any. */
-extern _Atomic uint32_t nook__watchers;
 void nook__watchers_tell(nook_context *now);
 static inline void nook__switched(nook_context *now)
 {
-    if (__builtin_expect(atomic_load_explicit(&nook__watchers, memory_order_relaxed) != 0, 0))
+    if (__builtin_expect(nook__attention_get() >= NOOK__WATCHER, 0))
         nook__watchers_tell(now);
 }
 
@@ -109,8 +135,7 @@ static inline void nook__switched(nook_context *now)
  */
 static inline int nook__state_swaps_plainly(void)
 {
-    return nook__current_get() != NULL &&
-           atomic_load_explicit(&nook__watchers, memory_order_relaxed) == 0;
+    return nook__current_get() != NULL && nook__attention_get() < NOOK__WATCHER;
 }
 
 static inline nook_context *nook__state_swap(nook_context *state)

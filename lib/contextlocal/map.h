@@ -243,6 +243,13 @@ void nook__map_unref(struct nook__map map);
 /* The part of it that is the patch's. */
 void nook__patch_unref(struct nook__map map);
 
+/* May a map take back the references of another, and no more is to do? */
+static inline int nook__map_takes_back(const struct nook__map *to, const struct nook__map *map)
+{
+    return to->root == map->root && to->patch == map->patch &&
+           to->weight + map->weight <= NOOK__WEIGHT_LIMIT;
+}
+
 /* The same, where the caller may write another map (or NULL), maybe of the same root. */
 static inline void nook__map_give_back(struct nook__map map, struct nook__map *to)
 {

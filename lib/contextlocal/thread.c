@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /*
@@ -54,6 +55,14 @@ void nook__thread_unwatch(void)
         (void)pthread_setspecific(key, NULL); /* or else an exit has begun, and counts */
 }
 
+/* Who comes too late for a number is at home nowhere. */
+static uint32_t new_number(void)
+{
+    static _Atomic uint64_t last;
+    uint64_t number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+    return number < NOOK__SHARING ? (uint32_t)number : NOOK__NOBODY;
+}
+
 static struct nook__thread *make_record(void)
 {
     struct nook__thread *thread = NULL;
@@ -63,8 +72,17 @@ static struct nook__thread *make_record(void)
         return NULL;
     for (int kind = 0; kind < NOOK__KINDS; kind++)
         thread->room[kind] = NOOK__KEEPS_BLOCKS ? kinds[kind].most : 0;
+    thread->number = new_number();
     nook__thread_set(thread);
     return thread;
+}
+
+struct nook__thread *nook__thread_require(void)
+{
+    struct nook__thread *thread = nook__thread_get();
+    if (thread != NULL || nook__set_up() != 0)
+        return thread;
+    return make_record();
 }
 
 void nook__thread_forget(void)
@@ -84,11 +102,7 @@ void nook__thread_forget(void)
 
 void *nook__block_make(enum nook__block_kind kind)
 {
-    if (nook__thread_get() == NULL) {
-        if (nook__set_up() != 0)
-            return NULL;
-        (void)make_record();
-    }
+    (void)nook__thread_require();
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the thread keeps it until it exits */
     return malloc(kinds[kind].size);
 }

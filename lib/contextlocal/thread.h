@@ -3,7 +3,7 @@
  * A thread's record: what a thread has at hand so that the frequent paths need
  * neither malloc nor a locked instruction. Made at the first need, given back when
  * the thread ends or detaches. A thread without one, for want of memory or because
- * it is exiting, does the same more slowly.
+ * it is exiting, does the same more slowly. One with a record is watched.
  *
  * Invariant: only its thread touches a record, and a callback may move the caller to
  * another thread; so a record is asked for anew after anything that may call back.
@@ -22,10 +22,19 @@ struct nook__block {
     struct nook__block *next;
 };
 
+/* In place of a thread's number; more than there are. */
+enum nook__home {
+    NOOK__NO_HOME = 0,
+    NOOK__SHARING = UINT32_MAX - 2,
+    NOOK__SHARED,
+    NOOK__NOBODY
+};
+
 struct nook__thread {
     struct nook__block *kept[NOOK__KINDS]; /* free ones, last in first out */
     uint32_t room[NOOK__KINDS];            /* how many more may be kept */
     uint64_t next_id, end_id;              /* numbers of contexts that this thread may give */
+    uint32_t number;                       /* its own, never reused: chain.c */
 };
 
 /* Once in a process, before anything else: 0 or NOOK_ENOMEM. In context.c. */
@@ -36,6 +45,9 @@ int nook__threads_set_up(void);
 
 /* A thread that begins a chain must drop it when it exits. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__thread_watch(void);
+
+/* The calling thread's record, made if it has none; NULL: there is none. */
+struct nook__thread *nook__thread_require(void);
 
 /* It will have nothing to drop, unless its exit has begun; and the record goes. */
 void nook__thread_unwatch(void);
@@ -56,29 +68,41 @@ void *nook__block_make(enum nook__block_kind kind);
 #define NOOK__KEEPS_BLOCKS 1
 #endif
 
-/* Memory for one of the kind; NULL: none. */
-static inline void *nook__block_take(enum nook__block_kind kind)
+/* One of the kind that the thread has at hand; NULL: none. */
+static inline void *nook__block_at_hand(struct nook__thread *thread, enum nook__block_kind kind)
 {
-    struct nook__thread *thread = nook__thread_get();
     if (__builtin_expect(thread == NULL || thread->kept[kind] == NULL, 0))
-        return nook__block_make(kind);
+        return NULL;
     struct nook__block *block = thread->kept[kind];
     thread->kept[kind] = block->next;
     thread->room[kind]++;
     return block;
 }
 
-static inline void nook__block_give(enum nook__block_kind kind, void *memory)
+/* Memory for one of the kind; NULL: none. */
+static inline void *nook__block_take(enum nook__block_kind kind)
+{
+    void *block = nook__block_at_hand(nook__thread_get(), kind);
+    return __builtin_expect(block != NULL, 1) ? block : nook__block_make(kind);
+}
+
+/* 1: the thread keeps it at hand; 0: it has no room. */
+static inline int nook__block_keep(enum nook__block_kind kind, void *memory)
 {
     struct nook__thread *thread = nook__thread_get();
     struct nook__block *block = memory;
-    if (__builtin_expect(thread == NULL || thread->room[kind] == 0, 0)) {
-        free(block);
-        return;
-    }
+    if (__builtin_expect(thread == NULL || thread->room[kind] == 0, 0))
+        return 0;
     block->next = thread->kept[kind];
     thread->kept[kind] = block;
     thread->room[kind]--;
+    return 1;
+}
+
+static inline void nook__block_give(enum nook__block_kind kind, void *memory)
+{
+    if (!nook__block_keep(kind, memory))
+        free(memory);
 }
 
 #endif

@@ -19,8 +19,6 @@ struct slot {
     _Atomic uint32_t inside;
 };
 
-_Atomic uint32_t nook__watchers;
-
 static struct slot slots[SLOTS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static __thread int telling_here;
@@ -84,7 +82,7 @@ int nook_watcher_add(void (*fn)(nook_context *now, void *user), void *user, int 
             continue;
         slots[i].user = user;
         atomic_store(&slots[i].fn, fn);
-        atomic_fetch_add(&nook__watchers, 1);
+        atomic_fetch_add(&nook__attention, NOOK__WATCHER);
         *id = i;
         rc = 0;
     }
@@ -100,7 +98,7 @@ int nook_watcher_remove(int id)
     int known = atomic_load(&slots[id].fn) != NULL;
     if (known) {
         atomic_store(&slots[id].fn, NULL);
-        atomic_fetch_sub(&nook__watchers, 1);
+        atomic_fetch_sub(&nook__attention, NOOK__WATCHER);
     }
     pthread_mutex_unlock(&lock);
     while (known && !*telling() && atomic_load(&slots[id].inside) != 0)

@@ -1,39 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A context is read by other threads while its own changes it in place: C19, C20, D4, H8.
- *
- * usage: test_foreign [fence | late]. The owner's writes are ordered by the readers'
- * membarrier, or by fences where there is none. To have none, the program forbids itself
- * the call: before nook asks for it (fence), or after nook was granted it (late).
  */
 #include "support.h"
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/membarrier.h>
-#include <linux/seccomp.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-/* --- without membarrier ----------------------------------------------------- */
-
-static int forbid_membarrier(void)
-{
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-        return -1;
-    return syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0) < 0 ? 0 : -1;
-}
+#include "barrier.h"
 
 /* --- values that tell when they were freed ---------------------------------- */
 
@@ -404,15 +378,8 @@ int main(int argc, char **argv)
         context_test(C20_each_thread_has_its_own_iterator),
     };
     const char *mode = argc > 1 ? argv[1] : "plain";
-    nook_context *context;
-    errno = EDOM;
-    if (strcmp(mode, "fence") == 0 && forbid_membarrier() != 0)
-        return 77;
-    errno = EDOM;
-    if (nook_context_new(&context) != 0 || errno != EDOM)
-        return 1;
-    nook_context_unref(context);
-    if (strcmp(mode, "late") == 0 && forbid_membarrier() != 0)
-        return 77;
+    int rc = set_up_mode(mode);
+    if (rc != 0)
+        return rc;
     return cmocka_run_group_tests_name(mode, tests, NULL, NULL);
 }

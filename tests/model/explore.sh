@@ -101,6 +101,15 @@ broken "$wrong" reader -DBROKEN=2           # it does not wait for the write
 broken "$wrong" reader -DBROKEN=3           # the owner does not step back
 broken "$wrong" reader -DFENCE=1 -DBROKEN=4 # no barrier, and the owner has no fence
 
+holds turn
+holds turn -DMOVES=1 -DOTHERS=1
+broken "$wrong" turn -DBROKEN=1           # sharing has no barrier
+broken "$wrong" turn -DBROKEN=2           # it does not wait for the turn's end
+broken "$wrong" turn -DBROKEN=3           # home does not look again
+broken "$wrong" turn -DBROKEN=4           # who drops does not look inside
+broken "$wrong" turn -DBROKEN=5 -DMOVES=1 -DOTHERS=1 # who leaves for home takes no lock
+broken "$wrong" turn -DBROKEN=6           # who is inside is not counted
+
 if [ $large = 1 ]; then
     for scenario in 1 2 3 4 5 6 7 8 9; do
         holds run -DW=3 -DSCENARIO=$scenario
