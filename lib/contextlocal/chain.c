@@ -94,6 +94,11 @@ static inline int is_last(nook_context *context)
     return atomic_load_explicit(&context->refs, memory_order_acquire) == 1;
 }
 
+int nook__context_is_callers(nook_context *context)
+{
+    return is_last(context) && inside(context) == OUT;
+}
+
 /* 1: only the caller's reference is left, else 0, and it is given up. */
 static int keep_last(nook_context *context)
 {

@@ -29,6 +29,9 @@ static inline void nook__context_give_back(struct nook__map map)
 /* The current context, made if the thread has none. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__context_require(nook_context **out);
 
+/* 1: nobody but the caller holds the context, so nobody else can begin to. */
+int nook__context_is_callers(nook_context *context);
+
 /* The number by which a token knows the calling thread's current context. */
 uint64_t nook__context_number(void); /* a new one, where the thread has none at hand */
 
@@ -71,10 +74,6 @@ static inline int nook__needs_fence(void)
     return (nook__attention_get() & NOOK__FENCES) != 0;
 }
 
-if (__builtin_expect(nook__needs_fence(), 0))
-    atomic_thread_fence(memory_order_seq_cst);
-else
-    atomic_signal_fence(memory_order_seq_cst);
 /* The rare side, one at a time: between its store and its look at what owners say. */
 void nook__barrier(void);
 void nook__rare_lock(void);

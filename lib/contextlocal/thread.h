@@ -22,13 +22,11 @@ struct nook__block {
     struct nook__block *next;
 };
 
-/* In place of a thread's number; more than there are. */
-enum nook__home {
-    NOOK__NO_HOME = 0,
-    NOOK__SHARING = UINT32_MAX - 2,
-    NOOK__SHARED,
-    NOOK__NOBODY
-};
+/* In place of a thread's number; no thread has one of them. */
+#define NOOK__NO_HOME 0u
+#define NOOK__SHARING (UINT32_MAX - 2)
+#define NOOK__SHARED (UINT32_MAX - 1)
+#define NOOK__NOBODY UINT32_MAX
 
 struct nook__thread {
     struct nook__block *kept[NOOK__KINDS]; /* free ones, last in first out */

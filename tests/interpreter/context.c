@@ -43,11 +43,31 @@ static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     return rc == 0 ? context_wrap(context) : raise_code(rc);
 }
 
-/* nook shares parts of maps between contexts, and the collector must not be told
- * of one reference twice: so it hears of none, and cycles through contexts stay. */
+/* What value_retain counted: a value, and its variable's wrapper. */
+struct visitor {
+    visitproc visit;
+    void *arg;
+};
+
+static int visit_binding(nook_var *var, void *value, void *visitor)
+{
+    visitproc visit = ((struct visitor *)visitor)->visit;
+    void *arg = ((struct visitor *)visitor)->arg;
+    Py_VISIT((PyObject *)nook_var_user(var));
+    Py_VISIT((PyObject *)value);
+    return 0;
+}
+
+/* nook tells of what goes with this wrapper, and of nothing that others share. */
 static int context_traverse(PyObject *object, visitproc visit, void *arg)
 {
-    (void)object, (void)visit, (void)arg;
+    struct visitor visitor = {visit, arg};
+    return nook_context_visit(context_of(object), visit_binding, &visitor);
+}
+
+static int context_clear(PyObject *object)
+{
+    nook_context_clear(context_of(object));
     return 0;
 }
 
@@ -207,6 +227,7 @@ PyTypeObject context_type = {
     .tp_new = context_new,
     .tp_dealloc = context_dealloc,
     .tp_traverse = context_traverse,
+    .tp_clear = context_clear,
     .tp_hash = PyObject_HashNotImplemented,
     .tp_richcompare = context_compare,
     .tp_iter = context_iter,

@@ -160,20 +160,57 @@ class Collection(Balanced):
         gc.collect()
         self.assertIsNone(reference())
 
-    def test_M12_H17_a_cycle_through_a_context_stays_until_it_is_cleared(self):
+    def cycle(self):
+        """A context that binds a value which holds the context, and a weak reference to that."""
         var, context, value = ContextVar("var"), Context(), Value()
         value.context = context
         context.run(var.set, value)
-        copy = context.copy()
-        reference = weakref.ref(value)
-        del value, context
-        for _ in range(3):
-            gc.collect()
-        self.assertIs(reference().context[var], reference())
-        nookvars._clear(reference().context)
-        self.assertIsNotNone(reference())  # the copy has it
-        del copy
+        return context, weakref.ref(value)
+
+    def test_M12_H17_a_cycle_through_a_context_is_collected(self):
+        context, reference = self.cycle()
+        gc.collect()
+        self.assertIs(reference().context, context)
+        del context
+        self.assertIsNotNone(reference())
+        gc.collect()
         self.assertIsNone(reference())
+
+    def test_M12_H17_a_cycle_among_many_variables_is_collected(self):
+        context, value = Context(), Value()
+        value.context = context
+        reference = weakref.ref(value)
+        for number in range(100):
+            context.run(ContextVar(str(number)).set, value)
+        del context, value
+        gc.collect()
+        self.assertIsNone(reference())
+
+    def test_M12_H17_a_cycle_whose_map_is_shared_stays_until_it_is_not(self):
+        context, reference = self.cycle()
+        copy = context.copy()
+        del context
+        gc.collect()
+        self.assertIsNotNone(reference())
+        self.assertIs(reference().context[next(iter(copy))], reference())
+        del copy
+        gc.collect()
+        self.assertIsNone(reference())
+
+    def test_M12_H17_a_cycle_through_a_context_that_is_current_stays(self):
+        def inside():
+            var, value = ContextVar("var"), Value()
+            value.context = nookvars._peek()
+            var.set(value)
+            reference = weakref.ref(value)
+            del value
+            gc.collect()
+            self.assertIs(var.get(), reference())
+            return reference
+
+        references = [Context().run(inside), nookvars._apart(inside)]
+        gc.collect()
+        self.assertEqual([reference() for reference in references], [None, None])
 
     def test_C21_collections_inside_every_operation(self):
         variables = [ContextVar(str(number)) for number in range(40)]

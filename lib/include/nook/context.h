@@ -20,7 +20,7 @@
  *
  * There is no cycle collector: a value that holds its own context, or a token
  * kept inside the context that it undoes, lives until nook_context_clear or
- * nook_token_drop.
+ * nook_token_drop. A host's collector can find such values: nook_context_visit.
  */
 #ifndef NOOK_CONTEXT_H
 #define NOOK_CONTEXT_H
@@ -354,6 +354,19 @@ NOOK_API int nook_context_equal(nook_context *a, nook_context *b);
  * nowhere. NULL is ignored.
  */
 NOOK_API void nook_context_clear(nook_context *context);
+
+/*
+ * For a host's cycle collector (tp_traverse): calls visit for each binding whose value would be
+ * released with the caller's reference to the context. That is none while somebody else
+ * holds the context, or is in it, none that another context shares, and none of a
+ * variable without `release`. The
+ * collector breaks a cycle with nook_context_clear (tp_clear).
+ * `visit` returns 0 to go on; anything else ends the visit and is returned. It changes
+ * neither contexts nor what they hold, and does not park. Variable and value are borrowed.
+ * Whoever may clear the context may visit it. NOOK_EINVAL: context or visit is NULL.
+ */
+NOOK_API int nook_context_visit(nook_context *context,
+                                int (*visit)(nook_var *var, void *value, void *arg), void *arg);
 
 /*
  * Iterates over what the context held when the iterator was opened [C8], each
