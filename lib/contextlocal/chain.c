@@ -89,39 +89,40 @@ nook_context *nook_context_ref(nook_context *context)
     return context;
 }
 
-static inline int is_last(nook_context *context)
+/* Are there no other references than n? */
+static inline int are_last(nook_context *context, uint32_t n)
 {
-    return atomic_load_explicit(&context->refs, memory_order_acquire) == 1;
+    return atomic_load_explicit(&context->refs, memory_order_acquire) == n;
 }
 
 int nook__context_is_callers(nook_context *context)
 {
-    return is_last(context) && inside(context) == OUT;
+    return are_last(context, 1) && inside(context) == OUT;
 }
 
-/* 1: only the caller's reference is left, else 0, and it is given up. */
-static int keep_last(nook_context *context)
+/* 1: only the caller's n references are left, else 0, and they are given up. */
+static int keep_last(nook_context *context, uint32_t n)
 {
     uint32_t refs = atomic_load_explicit(&context->refs, memory_order_acquire);
-    while (refs != 1) {
+    while (refs != n) {
         if (NOOK__ALONE) {
-            atomic_store_explicit(&context->refs, refs - 1, memory_order_relaxed);
+            atomic_store_explicit(&context->refs, refs - n, memory_order_relaxed);
             return 0;
         }
-        if (atomic_compare_exchange_weak_explicit(&context->refs, &refs, refs - 1,
+        if (atomic_compare_exchange_weak_explicit(&context->refs, &refs, refs - n,
                                                   memory_order_acq_rel, memory_order_acquire))
             return 0;
     }
     return 1;
 }
 
-static __attribute__((noinline)) void unref_counting(nook_context *context)
+static __attribute__((noinline)) void drop_counting(nook_context *context, uint32_t n)
 {
-    if (context == NULL || !keep_last(context))
+    if (!keep_last(context, n))
         return;
     if (inside(context) != OUT && home_of(context) != NOOK__SHARED) {
         share(context);
-        if (!keep_last(context))
+        if (!keep_last(context, n))
             return;
     }
     nook__context_give_back(context->map);
@@ -130,20 +131,25 @@ static __attribute__((noinline)) void unref_counting(nook_context *context)
 }
 
 /* A copy that was not changed goes in a straight line. */
-void nook_context_unref(nook_context *context)
+void nook__context_drop(nook_context *context, uint32_t n)
 {
     nook_context *current = nook__current_get();
-    if (__builtin_expect(context == NULL || current == NULL || !is_last(context) ||
-                             inside(context) != OUT ||
+    if (__builtin_expect(current == NULL || !are_last(context, n) || inside(context) != OUT ||
                              !nook__map_takes_back(&current->map, &context->map),
                          0)) {
-        unref_counting(context);
+        drop_counting(context, n);
         return;
     }
     current->map.weight += context->map.weight;
     NOOK__COUNT(contexts, -1);
     if (__builtin_expect(!nook__block_keep(NOOK__CONTEXT_BLOCK, context), 0))
         free(context);
+}
+
+void nook_context_unref(nook_context *context)
+{
+    if (context != NULL)
+        nook__context_drop(context, 1);
 }
 
 /* --- entering and leaving ------------------------------------------------- */

@@ -32,6 +32,15 @@ int nook__context_require(nook_context **out);
 /* 1: nobody but the caller holds the context, so nobody else can begin to. */
 int nook__context_is_callers(nook_context *context);
 
+/* Another reference to one that nobody else knows yet; and several less. */
+static inline nook_context *nook__context_again(nook_context *context)
+{
+    uint32_t refs = atomic_load_explicit(&context->refs, memory_order_relaxed);
+    atomic_store_explicit(&context->refs, refs + 1, memory_order_relaxed);
+    return context;
+}
+void nook__context_drop(nook_context *context, uint32_t n);
+
 /* The number by which a token knows the calling thread's current context. */
 uint64_t nook__context_number(void); /* a new one, where the thread has none at hand */
 
@@ -137,9 +146,11 @@ static inline int nook__state_swaps_plainly(void)
     return nook__current_get() != NULL && nook__attention_get() < NOOK__WATCHER;
 }
 
+/* A thread that has its record is watched. */
 static inline nook_context *nook__state_swap(nook_context *state)
 {
-    if (!nook__state_swaps_plainly())
+    if (!nook__state_swaps_plainly() &&
+        (nook__thread_get() == NULL || nook__attention_get() >= NOOK__WATCHER))
         return nook_state_swap(state);
     return nook__current_swap(state);
 }
