@@ -440,13 +440,13 @@ static int make_with_a_mask(void *arg)
 {
     nook_task *task;
     sigset_t set;
-    int childs = -1;
+    int mask = -1;
     (void)arg;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     WANT(nook_task_sigmask(SIG_BLOCK, &set, NULL) == 0);
-    WANT(nook_task_spawn(&task, ask_mask, &childs, &eager) == 0);
-    WANT(nook_task_done(task) && childs == 0);
+    WANT(nook_task_spawn(&task, ask_mask, &mask, &eager) == 0);
+    WANT(nook_task_done(task) && mask == 0);
     WANT(blocked(SIGUSR1) == 1);
     nook_task_unref(task);
     return 0;
@@ -469,8 +469,8 @@ static int make_with_options(void *arg)
 {
     char name[32] = "";
     nook_task *task;
-    nook_task_options options = {.eager = 1, .name = "quick", .stack_size = 128 * 1024,
-                                 .worker = nook_worker_index()};
+    nook_task_options options = {
+        .eager = 1, .name = "quick", .stack_size = 128 * 1024, .worker = nook_worker_index()};
     (void)arg;
     WANT(nook_task_spawn(&task, ask_name, name, &options) == 0);
     nook_task_unref(task);

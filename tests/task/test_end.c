@@ -9,24 +9,39 @@
 
 enum { LONG = 100000 };
 
-/* Spawns fn(arg), and ends when it has had time to park. */
+/* Spawns fn(arg), and ends when that has started. */
 struct leaving {
     nook_task_fn fn;
     void *arg;
     nook_task *left;
+    atomic_int started;
 };
+
+static int wait_for(atomic_int *flag)
+{
+    while (atomic_load(flag) == 0)
+        WANT(nook_sleep(MS) == 0);
+    return 0;
+}
+
+static int begin(void *arg)
+{
+    struct leaving *leaving = arg;
+    atomic_store(&leaving->started, 1);
+    return leaving->fn(leaving->arg);
+}
 
 static int leave(void *arg)
 {
     struct leaving *leaving = arg;
-    WANT(nook_task_spawn(&leaving->left, leaving->fn, leaving->arg, NULL) == 0);
-    return nook_sleep(5 * MS);
+    WANT(nook_task_spawn(&leaving->left, begin, leaving, NULL) == 0);
+    return wait_for(&leaving->started);
 }
 
 /* What fn(arg) came to, which main left behind. */
 static int left_behind(enum way way, nook_task_fn fn, void *arg)
 {
-    struct leaving leaving = {fn, arg, NULL};
+    struct leaving leaving = {.fn = fn, .arg = arg};
     assert_int_equal(run(way, leave, &leaving), 0);
     int result = result_of(leaving.left);
     nook_task_unref(leaving.left);
@@ -141,10 +156,11 @@ static int use_what_was_lent(void *arg)
 
 static int lend(void *arg)
 {
+    nook_task_options at_once = {.eager = 1};
     nook_task *task;
     int lent = 0, result = 0;
     (void)arg;
-    WANT(nook_task_spawn(&task, use_what_was_lent, &lent, NULL) == 0);
+    WANT(nook_task_spawn(&task, use_what_was_lent, &lent, &at_once) == 0);
     WANT(nook_task_join(task, &result) == NOOK_ECANCELED);
     nook_task_unref(task);
     WANT(lent == 1);
@@ -305,7 +321,7 @@ static void rise(void *arg)
 static int let_rise(void *arg)
 {
     WANT(nook_call_soon(NULL, rise, arg, NULL) == 0);
-    return nook_sleep(5 * MS);
+    return wait_for(&((struct phoenix *)arg)->lives);
 }
 
 static void who_is_spawned_again_whenever_it_ends_does_not_keep_the_run(void **state)
@@ -323,12 +339,14 @@ static void who_is_spawned_again_whenever_it_ends_does_not_keep_the_run(void **s
 
 struct stuck {
     int rc[3], reports;
+    atomic_int started;
 };
 
 static int wait_twice(void *arg)
 {
     struct stuck *stuck = arg;
     nook_event never = {0};
+    atomic_store(&stuck->started, 1);
     for (int i = 0; i < 3; i++)
         stuck->rc[i] = nook_event_wait(&never);
     return 4;
@@ -337,7 +355,7 @@ static int wait_twice(void *arg)
 static int leave_stuck(void *arg)
 {
     WANT(nook_task_spawn(NULL, wait_twice, arg, NULL) == 0);
-    WANT(nook_sleep(5 * MS) == 0);
+    WANT(wait_for(&((struct stuck *)arg)->started) == 0);
     return 8;
 }
 
@@ -350,7 +368,7 @@ static void who_then_waits_for_nothing_is_a_deadlock(void **state)
 {
     (void)state;
     for (enum way way = 0; way < WAYS; way++) {
-        struct stuck stuck = {{1, 1, 1}, 0};
+        struct stuck stuck = {.rc = {1, 1, 1}};
         nook_watch watch = {.deadlocked = count_report, .user = &stuck};
         nook_run_options options = {.watch = &watch};
         int result = 0;

@@ -42,11 +42,22 @@ static void hear(const nook_failure *failure, void *user)
     (void)nook_var_set(&var, value_of(-9), NULL); /* stays there */
 }
 
+static struct heard *heard_now; /* of the run that goes on */
+
+/* Until so many were heard; by main, before it ends. */
+static int wait_heard(int n)
+{
+    while (atomic_load(&heard_now->n) < n)
+        WANT(nook_sleep(MS) == 0);
+    return 0;
+}
+
 static int run_heard(enum way way, nook_task_fn main, void *arg, struct heard *heard)
 {
     nook_watch watch = {.failed = hear, .user = heard};
     nook_run_options options = {.watch = &watch};
     int result = -1;
+    heard_now = heard;
     assert_int_equal(run_by(way, main, arg, &options, &result), 0);
     assert_int_equal(atomic_load(&heard->in_a_task), 0);
     assert_int_equal(atomic_load(&heard->named), atomic_load(&heard->n));
@@ -102,9 +113,9 @@ static int change_and_fail(void *arg)
 static int leave_it_alone(void *arg)
 {
     WANT(nook_var_set(&var, value_of(1), NULL) == 0);
-    WANT(nook_task_spawn(NULL, change_and_fail, arg,
-                         &(nook_task_options){.name = "failing"}) == 0);
-    WANT(nook_sleep(5 * MS) == 0);
+    WANT(nook_task_spawn(NULL, change_and_fail, arg, &(nook_task_options){.name = "failing"}) ==
+         0);
+    WANT(wait_heard(1) == 0);
     WANT(number_in(&var) == 1);
     return 0;
 }
@@ -134,7 +145,7 @@ static int fail_many(void *arg)
     (void)arg;
     for (int i = 0; i < 100; i++)
         WANT(nook_task_spawn(NULL, i % 2 == 0 ? fail_at_once : fail_late, NULL, NULL) == 0);
-    return nook_sleep(20 * MS);
+    return wait_heard(100);
 }
 
 static void each_is_reported_once(void **state)
@@ -149,7 +160,7 @@ static int share_and_fail(void *arg)
     (void)arg;
     WANT(nook_var_set(&var, value_of(3), NULL) == 0);
     WANT(nook_task_spawn(NULL, fail_at_once, NULL, &shared) == 0);
-    WANT(nook_sleep(5 * MS) == 0);
+    WANT(wait_heard(1) == 0);
     WANT(number_in(&var) == -9); /* what the handler has set */
     return 0;
 }
@@ -162,33 +173,48 @@ static void A32_a_shared_context_is_the_very_one(void **state)
 
 /* --- who asks ------------------------------------------------------------- */
 
-static int ask_in_every_way(void *arg)
+static int spawn_two(nook_task **tasks)
+{
+    for (int i = 0; i < 2; i++)
+        WANT(nook_task_spawn(&tasks[i], fail_at_once, NULL, NULL) == 0);
+    return 0;
+}
+
+static void give_up_two(nook_task **tasks)
+{
+    for (int i = 0; i < 2; i++)
+        nook_task_unref(tasks[i]);
+}
+
+static int ask_by_gather(void)
 {
     nook_task *tasks[2];
     int result = 0, results[2];
-    (void)arg;
-    WANT(nook_task_spawn(&tasks[0], fail_at_once, NULL, NULL) == 0);
-    WANT(finish(tasks[0]) == -EIO);
-    for (int i = 0; i < 2; i++)
-        WANT(nook_task_spawn(&tasks[i], fail_at_once, NULL, NULL) == 0);
+    WANT(spawn_two(tasks) == 0);
     WANT(nook_gather(tasks, 2, results) == 0);
-    for (int i = 0; i < 2; i++)
-        nook_task_unref(tasks[i]);
-    for (int i = 0; i < 2; i++)
-        WANT(nook_task_spawn(&tasks[i], fail_at_once, NULL, NULL) == 0);
+    give_up_two(tasks);
+    WANT(spawn_two(tasks) == 0);
     WANT(nook_gather(tasks, 2, NULL) == 0);
     WANT(result_of(tasks[0]) == -EIO);
     WANT(nook_shield(tasks[1], &result) == 0 && result == -EIO);
-    for (int i = 0; i < 2; i++)
-        nook_task_unref(tasks[i]);
-    for (int i = 0; i < 2; i++)
-        WANT(nook_task_spawn(&tasks[i], fail_at_once, NULL, NULL) == 0);
-    WANT(nook_task_wait_for(tasks[0], 50 * MS, &result) == 0 && result == -EIO);
+    give_up_two(tasks);
+    return 0;
+}
+
+static int ask_in_every_way(void *arg)
+{
+    nook_task *tasks[2];
+    int result = 0;
+    (void)arg;
+    WANT(nook_task_spawn(&tasks[0], fail_at_once, NULL, NULL) == 0);
+    WANT(finish(tasks[0]) == -EIO);
+    WANT(ask_by_gather() == 0);
+    WANT(spawn_two(tasks) == 0);
+    WANT(nook_task_wait_for(tasks[0], NOOK_FOREVER, &result) == 0 && result == -EIO);
     WANT(nook_gather_first_error(tasks, 2, NULL) == -EIO);
     WANT(nook_wait(tasks, 2, NOOK_ALL_COMPLETED, NOOK_FOREVER, NULL) == 0);
     WANT(result_of(tasks[1]) == -EIO);
-    for (int i = 0; i < 2; i++)
-        nook_task_unref(tasks[i]);
+    give_up_two(tasks);
     return 0;
 }
 
@@ -226,8 +252,7 @@ static int only_wait(void *arg)
     WANT(nook_wait(tasks, 2, NOOK_ALL_COMPLETED, NOOK_FOREVER, NULL) == 0);
     for (int i = 0; i < 2; i++)
         nook_task_unref(tasks[i]);
-    WANT(nook_sleep(5 * MS) == 0);
-    return 0;
+    return wait_heard(2);
 }
 
 static void who_only_waits_does_not_ask(void **state)
@@ -287,7 +312,7 @@ static int leave_a_scope(void *arg)
     nook_group group = {0};
     (void)arg;
     WANT(nook_task_spawn(NULL, leave_group_open, &group, NULL) == 0);
-    return nook_sleep(5 * MS);
+    return wait_heard(1);
 }
 
 static void a_scope_left_open_is_an_error(void **state)
@@ -312,14 +337,11 @@ static int hold(void *arg)
 {
     struct holding *holding = arg;
     WANT(nook_task_spawn(&holding->task, fail_at_once, NULL, NULL) == 0);
-    WANT(nook_sleep(5 * MS) == 0);
-    WANT(nook_task_done(holding->task));
+    WANT(nook_wait(&holding->task, 1, NOOK_ALL_COMPLETED, NOOK_FOREVER, NULL) == 0);
     WANT(atomic_load(&holding->heard->n) == 0);
     nook_task_unref(holding->task);
     WANT(atomic_load(&holding->heard->n) == 0); /* not in here */
-    WANT(nook_sleep(5 * MS) == 0);
-    WANT(atomic_load(&holding->heard->n) == 1);
-    return 0;
+    return wait_heard(1);
 }
 
 static void it_is_reported_when_the_last_reference_has_gone(void **state)
@@ -343,9 +365,9 @@ static int fail_when_cancelled(void *arg)
 
 static int leave_one(void *arg)
 {
+    nook_task_options at_once = {.eager = 1};
     (void)arg;
-    WANT(nook_task_spawn(NULL, fail_when_cancelled, NULL, NULL) == 0);
-    return nook_sleep(5 * MS);
+    return nook_task_spawn(NULL, fail_when_cancelled, NULL, &at_once);
 }
 
 static void who_fails_at_the_end_is_reported_before_the_run_is_over(void **state)
@@ -358,7 +380,7 @@ static int keep_it(void *arg)
 {
     struct holding *holding = arg;
     WANT(nook_task_spawn(&holding->task, fail_at_once, NULL, NULL) == 0);
-    return nook_sleep(5 * MS);
+    return nook_wait(&holding->task, 1, NOOK_ALL_COMPLETED, NOOK_FOREVER, NULL);
 }
 
 static void who_is_held_for_longer_than_the_run_can_be_asked_still(void **state)
@@ -429,11 +451,14 @@ static int fail_with_seven(void *arg)
     return -EIO;
 }
 
+/* It fails before main ends; what comes of it runs then, too. */
 static int leave_seven(void *arg)
 {
-    (void)arg;
-    WANT(nook_task_spawn(NULL, fail_with_seven, NULL, NULL) == 0);
-    return nook_sleep(5 * MS);
+    nook_task_options at_once = {.eager = 1};
+    WANT(nook_task_spawn(NULL, fail_with_seven, NULL, &at_once) == 0);
+    while (atomic_load((atomic_int *)arg) == 0)
+        WANT(nook_sleep(MS) == 0);
+    return 0;
 }
 
 static void a_handler_may_spawn_and_the_task_inherits_the_failed_ones_context(void **state)
@@ -444,7 +469,7 @@ static void a_handler_may_spawn_and_the_task_inherits_the_failed_ones_context(vo
         nook_watch watch = {.failed = spawn_another, .user = &sum};
         nook_run_options options = {.watch = &watch};
         int result = -1;
-        assert_int_equal(run_by(way, leave_seven, NULL, &options, &result), 0);
+        assert_int_equal(run_by(way, leave_seven, &sum, &options, &result), 0);
         assert_int_equal(result, 0);
         assert_int_equal(atomic_load(&sum), 7);
     }
@@ -453,18 +478,18 @@ static void a_handler_may_spawn_and_the_task_inherits_the_failed_ones_context(vo
 static void park_it(const nook_failure *failure, void *user)
 {
     (void)failure;
-    *(int *)user = nook_sleep(MS);
+    atomic_store((atomic_int *)user, nook_sleep(MS));
 }
 
 static void a_handler_cannot_park(void **state)
 {
     (void)state;
     for (enum way way = 0; way < WAYS; way++) {
-        int rc = 0;
+        atomic_int rc = 0;
         nook_watch watch = {.failed = park_it, .user = &rc};
         nook_run_options options = {.watch = &watch};
-        assert_int_equal(run_by(way, leave_seven, NULL, &options, NULL), 0);
-        assert_int_equal(rc, NOOK_ENOTASK);
+        assert_int_equal(run_by(way, leave_seven, &rc, &options, NULL), 0);
+        assert_int_equal(atomic_load(&rc), NOOK_ENOTASK);
     }
 }
 
@@ -495,7 +520,7 @@ static int let_spawn(void *arg)
     struct outside *outside = arg;
     WANT(nook_loop_running(&outside->loop) == 0);
     WANT(pthread_create(&outside->thread, NULL, spawn_from_outside, outside) == 0);
-    return nook_sleep(100 * MS);
+    return wait_heard(1);
 }
 
 static void a_thread_may_ask_and_what_nobody_holds_is_reported(void **state)
