@@ -53,7 +53,8 @@ static void tell(void *arg)
 void nook__failure_run(nook_task *task)
 {
     struct nook__worker *worker = nook__here();
-    if (task->event.worker != worker->index) { /* who shares its context is there [D3] */
+    if (nook__stays(&task->event) && nook__home(&task->event) != worker->index) {
+        /* who shares its context is there [D3] */
         nook__lock(worker->run);
         nook__ready(worker->run, &task->event);
         nook__unlock(worker->run);

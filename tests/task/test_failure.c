@@ -154,6 +154,38 @@ static void each_is_reported_once(void **state)
     every_way_heard(fail_many, 100);
 }
 
+static int roam_and_fail(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 20; i++)
+        WANT(nook_yield() == 0);
+    return -EIO;
+}
+
+static int fail_while_roaming(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 100; i++)
+        WANT(nook_task_spawn(NULL, roam_and_fail, NULL, NULL) == 0);
+    return wait_heard(100);
+}
+
+static void who_migrates_is_reported_wherever_it_ended(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct heard heard = {0};
+        nook_watch watch = {.failed = hear, .user = &heard};
+        nook_run_options options = {.watch = &watch, .migrate = 1};
+        int result = -1;
+        heard_now = &heard;
+        assert_int_equal(run_by(way, fail_while_roaming, NULL, &options, &result), 0);
+        assert_int_equal(result, 0);
+        assert_int_equal(atomic_load(&heard.n), 100);
+        nook_context_unref(heard.context);
+    }
+}
+
 static int share_and_fail(void *arg)
 {
     nook_task_options shared = {.start = NOOK_START_SHARE};
@@ -543,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         task_test(A32_D10_the_handler_runs_in_the_failed_tasks_context_which_it_has_left),
         task_test(each_is_reported_once),
+        task_test(who_migrates_is_reported_wherever_it_ended),
         task_test(A32_a_shared_context_is_the_very_one),
         task_test(whose_error_is_asked_for_is_not_reported),
         task_test(a_group_asks_for_all),
