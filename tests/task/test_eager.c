@@ -198,6 +198,45 @@ static void many_in_a_row_all_run_at_once(void **state)
     every_way(make_many);
 }
 
+static int roam(void *arg)
+{
+    int depth = *(int *)arg, below = depth - 1;
+    nook_task *task = NULL;
+    for (int i = 0; i < 20; i++) {
+        if (depth > 0)
+            WANT(nook_task_spawn(&task, roam, &below, &eager) == 0);
+        WANT(nook_yield() == 0);
+        WANT(depth == 0 || finish(task) == 0);
+    }
+    return 0;
+}
+
+static int roam_together(void *arg)
+{
+    nook_task *tasks[3];
+    int depth = 2, results[3];
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        WANT(nook_task_spawn(&tasks[i], roam, &depth, &eager) == 0);
+    WANT(nook_gather(tasks, 3, results) == 0);
+    for (int i = 0; i < 3; i++) {
+        WANT(results[i] == 0);
+        nook_task_unref(tasks[i]);
+    }
+    return 0;
+}
+
+static void those_that_migrate_may_make_and_be_made(void **state)
+{
+    nook_run_options options = {.migrate = 1};
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        int result = -1;
+        assert_int_equal(run_by(way, roam_together, NULL, &options, &result), 0);
+        assert_int_equal(result, 0);
+    }
+}
+
 /* --- contexts ------------------------------------------------------------- */
 
 static int set_and_park(void *arg)
@@ -648,6 +687,7 @@ int main(void)
         task_test(one_may_make_another),
         task_test(each_goes_on_when_the_one_that_it_made_has_parked),
         task_test(many_in_a_row_all_run_at_once),
+        task_test(those_that_migrate_may_make_and_be_made),
         task_test(A23_it_has_a_copy_of_the_context_that_its_maker_has_entered),
         task_test(A24_its_makers_own_context_serves_both_in_turn),
         task_test(A24_D3_a_context_in_use_on_another_worker_fails_cleanly),
