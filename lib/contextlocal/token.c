@@ -180,9 +180,10 @@ void nook_token_drop(nook_token *token)
     nook_var *var = token->nook__var;
     token->nook__state = USED;
     NOOK__COUNT(tokens, -1);
-    if (token->nook__old != NOOK__UNSET) /* and after that, the token may be gone */
+    /* After a release, the token may be gone. */
+    if (var->ops != NULL && token->nook__old != NOOK__UNSET)
         nook_value_release(var, token->nook__old);
-    nook_var_unref(var);
+    nook__var_unref_by(var, 1);
 }
 
 nook_var *nook_token_var(const nook_token *token)
