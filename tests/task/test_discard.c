@@ -199,6 +199,18 @@ static int spawn_without_room(void *arg)
     return 0;
 }
 
+/* It is known to have failed when the spawn returns. */
+static int begin_without_room(void *arg)
+{
+    struct parcel *parcel = arg;
+    nook_task *task;
+    nook_task_options huge = {.discard = discard_it, .stack_size = SIZE_MAX / 8, .eager = 1};
+    WANT(nook_task_spawn(&task, run_it, parcel, &huge) == 0);
+    WANT(nook_task_done(task) && atomic_load(&parcel->discarded) == 1);
+    WANT(finish(task) == NOOK_ENOMEM);
+    return 0;
+}
+
 static void a_task_without_a_stack_is_discarded(void **state)
 {
     (void)state;
@@ -206,6 +218,9 @@ static void a_task_without_a_stack_is_discarded(void **state)
         struct parcel parcel = {0};
         assert_int_equal(run(way, spawn_without_room, &parcel), 0);
         was_discarded(&parcel, -1);
+        struct parcel eager = {0};
+        assert_int_equal(run(way, begin_without_room, &eager), 0);
+        was_discarded(&eager, -1);
     }
 }
 
