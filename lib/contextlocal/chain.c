@@ -7,8 +7,8 @@
  * chain owns one reference to each of its contexts.
  *
  * Whose turn it is. A context is entered by one chain at a time. The thread that
- * enters it first is its home, and goes in and out with plain loads and stores: only it
- * writes `inside`. It writes TURNING, looks whether it is the home still, and then IN or
+ * enters it first is its home, and goes in and out with plain loads and stores: it
+ * writes TURNING to `inside`, looks whether it is the home still, and then writes IN or
  * OUT. Nor does it count the chain's reference, since whoever else holds the context
  * looks at `inside` before he frees it. Once another thread wants to enter, the context
  * is shared: under the lock of the rare side its home goes, all threads pass a barrier,
