@@ -315,17 +315,21 @@ nook_context *nook_context_ref(nook_context *context)
     return context;
 }
 
-void nook_context_unref(nook_context *context)
+void nook__context_drop(nook_context *context, uint32_t n)
 {
-    if (context == NULL)
-        return;
-    /* The last holder needs no locked instruction: nobody else can count. */
-    if (atomic_load_explicit(&context->refs, memory_order_acquire) != 1 &&
-        atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
+    /* Who holds all that there are needs no locked instruction: nobody else can count. */
+    if (atomic_load_explicit(&context->refs, memory_order_acquire) != n &&
+        atomic_fetch_sub_explicit(&context->refs, n, memory_order_acq_rel) != n)
         return;
     give_back(context->map);
     nook__block_give(NOOK__CONTEXT_BLOCK, context);
     NOOK__COUNT(contexts, -1);
+}
+
+void nook_context_unref(nook_context *context)
+{
+    if (context != NULL)
+        nook__context_drop(context, 1);
 }
 
 int nook__context_require(nook_context **out)

@@ -20,6 +20,15 @@ struct nook_context {
 /* The current context, made if the thread has none. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__context_require(nook_context **out);
 
+/* Another reference to one that nobody else knows yet; and several less. */
+static inline nook_context *nook__context_again(nook_context *context)
+{
+    uint32_t refs = atomic_load_explicit(&context->refs, memory_order_relaxed);
+    atomic_store_explicit(&context->refs, refs + 1, memory_order_relaxed);
+    return context;
+}
+void nook__context_drop(nook_context *context, uint32_t n);
+
 /* The number by which a token knows the calling thread's current context. */
 uint64_t nook__context_number(void); /* a new one, where the thread has none at hand */
 
@@ -113,9 +122,12 @@ static inline int nook__state_swaps_plainly(void)
            atomic_load_explicit(&nook__watchers, memory_order_relaxed) == 0;
 }
 
+/* A thread that has its record is watched. */
 static inline nook_context *nook__state_swap(nook_context *state)
 {
-    if (!nook__state_swaps_plainly())
+    if (!nook__state_swaps_plainly() &&
+        (nook__thread_get() == NULL ||
+         atomic_load_explicit(&nook__watchers, memory_order_relaxed) != 0))
         return nook_state_swap(state);
     return nook__current_swap(state);
 }

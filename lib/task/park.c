@@ -72,9 +72,9 @@ static int land(void *arg)
     return !task->in_park && nook__take_cancel(task) ? NOOK_ECANCELED : 0;
 }
 
-NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task, int dying)
+NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task)
 {
-    nook__fiber_leave(&task->fiber, &worker->fiber, dying);
+    nook__fiber_leave(&task->fiber, &worker->fiber, 0);
     nook__switch(&task->sw, &worker->sw);
 }
 
@@ -86,10 +86,10 @@ NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, nook_task *
 }
 
 NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
-                                           nook_task *next, int dying)
+                                           nook_task *next)
 {
     worker->left = task;
-    nook__fiber_leave(&task->fiber, &next->fiber, dying);
+    nook__fiber_leave(&task->fiber, &next->fiber, 0);
     nook__switch_on(&task->sw, &next->sw, land, worker);
 }
 
@@ -168,10 +168,10 @@ int nook__park(struct nook__wait *wait)
         NOOK__PROBE2(task_switch, task->id, next->id);
         task->chain = nook__state_swap(next->chain);
         nook__turn(worker, next);
-        switch_to(worker, task, next, 0);
+        switch_to(worker, task, next);
     } else {
         NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
-        leave(worker, task, 0);
+        leave(worker, task);
     }
     task->in_park = 0;
     nook__take_over(wait);
@@ -217,35 +217,38 @@ static void end(struct nook__worker *worker, nook_task *task);
 
 /*
  * Ends on its own stack, which then nobody needs. In no task, and in the worker's own
- * context, as on the worker's stack. Returns where the worker itself is due.
+ * context, as on the worker's stack. Returns who is next, or NULL where the worker itself is.
  */
-static void end_here(struct nook__worker *worker, nook_task *task)
+static nook_task *end_here(struct nook__worker *worker, nook_task *task)
 {
     nook__turn(worker, NULL);
-    task->chain = nook_state_swap(worker->own);
+    task->chain = nook__state_swap(worker->own);
     end(worker, task);
     nook_task *next = nook__lost() == NULL ? successor(worker) : NULL;
-    worker->own = nook_state_swap(next != NULL ? next->chain : NULL);
-    worker->parking = NULL;
+    worker->own = nook__state_swap(next != NULL ? next->chain : NULL);
     nook__turn(worker, next != NULL ? next : task);
-    if (next == NULL)
-        return;
-    NOOK__PROBE2(task_switch, task->id, next->id);
-    switch_to(worker, task, next, 1);
+    return next;
 }
 
-NOOK__UNINSTRUMENTED static void entry(void *arg)
+NOOK__UNINSTRUMENTED static struct nook__exit entry(void *arg)
 {
-    nook_task *task = arg;
+    nook_task *task = arg, *next = NULL;
     live(task);
     struct nook__worker *worker = nook__here();
     if (worker == NULL)
         worker = nook__lost();
     else if (worker->run->direct)
-        end_here(worker, task);
+        next = end_here(worker, task);
     worker->parking = NULL;
-    NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
-    leave(worker, task, 1);
+    if (next == NULL) {
+        NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
+        nook__fiber_leave(&task->fiber, &worker->fiber, 1);
+        return (struct nook__exit){&worker->sw, NULL};
+    }
+    NOOK__PROBE2(task_switch, task->id, next->id);
+    worker->left = task;
+    nook__fiber_leave(&task->fiber, &next->fiber, 1);
+    return (struct nook__exit){&next->sw, worker};
 }
 
 /* --- a worker's step ------------------------------------------------------ */
@@ -263,7 +266,7 @@ static int start(struct nook__worker *worker, nook_task *task)
     nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
     nook__fiber_name(&task->fiber, task->name);
     rc = nook__switch_prepare(&task->sw, task->stack.low, (size_t)(top - task->stack.low),
-                              entry, task);
+                              entry, land, task);
     if (rc != 0) {
         nook__spare_stack_put(worker, task);
         return rc;
@@ -370,13 +373,16 @@ static void end(struct nook__worker *worker, nook_task *task)
     if (left || task->scope.depth > 0)
         task->result = NOOK_ESCOPE;
     nook_context *context = nook__task_take_context(task);
-    if (task->chain == context)
-        nook_context_unref(context); /* its own, which it never entered */
-    else
+    unsigned refs = 2; /* one is the chain's: its own, which it never entered */
+    if (task->chain != context) {
         nook_state_drop(task->chain);
+        refs = 1;
+    }
     task->chain = NULL;
-    if (run->watch.failed == NULL || !nook__failure_keep(task, context))
-        nook_context_unref(context);
+    if (run->watch.failed != NULL && nook__failure_keep(task, context))
+        refs--;
+    if (refs > 0)
+        nook__context_drop(context, refs);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
     nook__lock(run);

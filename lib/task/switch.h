@@ -25,14 +25,24 @@ struct nook__switch {
     void *extra; /* ucontext_t * in the ucontext build, else unused */
 };
 
+/* Where a stack that nobody needs any more goes on: `on` of nook__switch_prepare is called
+ * there first with that argument, unless it is NULL. */
+struct nook__exit {
+    struct nook__switch *to;
+    void *arg;
+};
+
 /*
  * Makes *to start entry(arg) on the stack [stack_low, stack_low + stack_size)
- * at the first switch to it; the top is rounded down to 16 bytes. entry must
- * never return. Writes only near the top of the stack, and allocates nothing.
- * NOOK_ENOMEM: the stack cannot hold a first frame.
+ * at the first switch to it; the top is rounded down to 16 bytes. entry
+ * returns where to go on, for good: so the calls and returns of a stack that
+ * has run through are in step for the processor, which predicts the returns of
+ * whoever comes next. Writes only near the top of the stack, and allocates
+ * nothing. NOOK_ENOMEM: the stack cannot hold a first frame.
  */
 int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_size,
-                         void (*entry)(void *arg), void *arg);
+                         struct nook__exit (*entry)(void *arg), int (*on)(void *arg),
+                         void *arg);
 
 /* Forgets a stack that will not be switched to again. Safe on {NULL, NULL} and twice. */
 void nook__switch_discard(struct nook__switch *s);

@@ -76,8 +76,8 @@
         .cfi_restore x28
         .cfi_restore x29
         .cfi_restore x30
-        ret
 .endm
+
 
         .text
         .globl  nook__switch
@@ -91,6 +91,7 @@ nook__switch:
         CROSS
         mov     w0, #0
         RESUME
+        ret
         .cfi_endproc
         .size   nook__switch, . - nook__switch
 
@@ -106,12 +107,16 @@ nook__switch_on:
         mov     x0, x3
         blr     x2
         RESUME
+        ret
         .cfi_endproc
         .size   nook__switch_on, . - nook__switch_on
 
 /*
- * Where a new stack starts: x19 is the entry function, x20 its argument, x29
- * is 0. There is no caller: a debugger that unwinds a task stops here.
+ * Where a new stack starts: x19 is the entry function, x20 its argument, x21 what is called
+ * where it goes on, x29 is 0. There is no caller: a debugger that unwinds a task stops here.
+ *
+ * Where it goes on is a stack that parked, and then it returns there as whoever switched to
+ * this stack would; or one that is new as well.
  */
         .globl  nook__switch_start
         .hidden nook__switch_start
@@ -121,9 +126,42 @@ nook__switch_start:
         .cfi_startproc
         .cfi_undefined x30
         hint    #34                     /* bti c */
-        mov     x0, x20
+2:      mov     x0, x20
         blr     x19
-        brk     #1
+        mov     x2, x21
+        mov     x3, x1
+        mrs     x9, fpcr
+        ldr     x10, [x0]
+        mov     sp, x10
+        .cfi_remember_state
+        .cfi_def_cfa_offset 176
+        .cfi_offset x19, -176
+        .cfi_offset x20, -168
+        .cfi_offset x21, -160
+        .cfi_offset x22, -152
+        .cfi_offset x23, -144
+        .cfi_offset x24, -136
+        .cfi_offset x25, -128
+        .cfi_offset x26, -120
+        .cfi_offset x27, -112
+        .cfi_offset x28, -104
+        .cfi_offset x29, -96
+        .cfi_offset x30, -88
+        ldr     x10, [sp, #160]
+        cmp     x9, x10
+        b.eq    3f
+        msr     fpcr, x10
+3:      mov     x0, #0
+        cbz     x3, 4f
+        mov     x0, x3
+        blr     x2
+4:      RESUME
+        adr     x9, nook__switch_start
+        cmp     x30, x9
+        b.eq    5f
+        ret
+        .cfi_restore_state
+5:      b       2b
         .cfi_endproc
         .size   nook__switch_start, . - nook__switch_start
 

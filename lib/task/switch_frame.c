@@ -22,12 +22,13 @@ struct frame {
     uint64_t r15, r14, r13, r12, rbx, rbp, rip;
 };
 
-static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t arg)
+static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t on, uintptr_t arg)
 {
     frame->mxcsr = 0x1f80;
     frame->x87_control = 0x37f;
     frame->r12 = entry;
     frame->r13 = arg;
+    frame->r14 = on;
     frame->rip = (uintptr_t)nook__switch_start;
 }
 #elif defined(__aarch64__)
@@ -37,10 +38,11 @@ struct frame {
     uint64_t fpcr, pad;
 };
 
-static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t arg)
+static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t on, uintptr_t arg)
 {
     frame->x19 = entry;
     frame->x20 = arg;
+    frame->x21_to_x28[0] = on;
     frame->x30 = (uintptr_t)nook__switch_start;
 }
 #else
@@ -48,14 +50,14 @@ static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t arg)
 #endif
 
 int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_size,
-                         void (*entry)(void *arg), void *arg)
+                         struct nook__exit (*entry)(void *arg), int (*on)(void *arg), void *arg)
 {
     uintptr_t top = ((uintptr_t)stack_low + stack_size) & ~(uintptr_t)15;
     if (stack_size < SMALLEST)
         return NOOK_ENOMEM;
     struct frame *frame = (struct frame *)(top - sizeof *frame);
     memset(frame, 0, sizeof *frame);
-    first_frame(frame, (uintptr_t)entry, (uintptr_t)arg);
+    first_frame(frame, (uintptr_t)entry, (uintptr_t)on, (uintptr_t)arg);
     to->sp = frame;
     to->extra = NULL;
     return 0;

@@ -25,7 +25,8 @@ struct parked {
 
 struct start {
     struct parked parked;
-    void (*entry)(void *arg);
+    struct nook__exit (*entry)(void *arg);
+    int (*on)(void *arg);
     void *arg;
 };
 
@@ -41,16 +42,20 @@ arrive(struct parked *here)
 #define SMALLEST (sizeof(struct start) + 2048U)
 
 /* makecontext passes ints: a pointer comes in two halves. */
-static void start_here(unsigned high, unsigned low)
+NOOK__UNINSTRUMENTED static void start_here(unsigned high, unsigned low)
 {
     struct start *start = (struct start *)(uintptr_t)((uint64_t)high << 32 | low);
     (void)arrive(&start->parked);
-    start->entry(start->arg);
+    struct nook__exit where = start->entry(start->arg);
+    struct parked *there = where.to->extra;
+    there->on = where.arg != NULL ? start->on : NULL;
+    there->arg = where.arg;
+    setcontext(&there->context);
     __builtin_trap();
 }
 
 int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_size,
-                         void (*entry)(void *arg), void *arg)
+                         struct nook__exit (*entry)(void *arg), int (*on)(void *arg), void *arg)
 {
     uintptr_t top = ((uintptr_t)stack_low + stack_size - sizeof(struct start)) & ~(uintptr_t)63;
     struct start *start = (struct start *)top;
@@ -64,6 +69,7 @@ int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_
     fegetenv(&start->parked.environment);
     fesetenv(&creator);
     start->entry = entry;
+    start->on = on;
     start->arg = arg;
     if (getcontext(&start->parked.context) != 0)
         return NOOK_ENOMEM;

@@ -138,9 +138,12 @@ nook__switch_on:
         .size   nook__switch_on, . - nook__switch_on
 
 /*
- * Where a new stack starts: r12 is the entry function, r13 its argument, rsp
- * is aligned as before a call, rbp is 0. There is no caller: a debugger that
- * unwinds a task stops here.
+ * Where a new stack starts: r12 is the entry function, r13 its argument, r14 what is
+ * called where it goes on, rsp is aligned as before a call, rbp is 0. There is no caller:
+ * a debugger that unwinds a task stops here.
+ *
+ * Where it goes on is a stack that parked, and then it returns there as whoever switched to
+ * this stack would; or one that is new as well.
  */
         .globl  nook__switch_start
         .hidden nook__switch_start
@@ -152,9 +155,66 @@ nook__switch_start:
 #if defined(__CET__)
         endbr64
 #endif
-        movq    %r13, %rdi
+1:      movq    %r13, %rdi
         callq   *%r12
-        ud2
+        subq    $16, %rsp
+        stmxcsr (%rsp)
+        fnstcw  4(%rsp)
+        movl    (%rsp), %ecx
+        movzwl  4(%rsp), %r9d
+        movq    (%rax), %rsp
+        .cfi_remember_state
+        .cfi_def_cfa_offset 64
+        .cfi_offset %rip, -8
+        .cfi_offset %rbp, -16
+        .cfi_offset %rbx, -24
+        .cfi_offset %r12, -32
+        .cfi_offset %r13, -40
+        .cfi_offset %r14, -48
+        .cfi_offset %r15, -56
+        xorl    (%rsp), %ecx
+        testl   $0xffc0, %ecx
+        jne     4f
+2:      cmpw    %r9w, 4(%rsp)
+        jne     5f
+3:      xorl    %eax, %eax
+        testq   %rdx, %rdx
+        je      6f
+        movq    %rdx, %rdi
+        callq   *%r14
+6:      .cfi_remember_state
+        addq    $8, %rsp
+        .cfi_adjust_cfa_offset -8
+        popq    %r15
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r15
+        popq    %r14
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r14
+        popq    %r13
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r13
+        popq    %r12
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %r12
+        popq    %rbx
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbx
+        popq    %rbp
+        .cfi_adjust_cfa_offset -8
+        .cfi_restore %rbp
+        leaq    nook__switch_start(%rip), %rcx
+        cmpq    %rcx, (%rsp)
+        je      7f
+        ret
+        .cfi_restore_state
+4:      ldmxcsr (%rsp)
+        jmp     2b
+5:      fldcw   4(%rsp)
+        jmp     3b
+        .cfi_restore_state
+7:      addq    $8, %rsp
+        jmp     1b
         .cfi_endproc
         .size   nook__switch_start, . - nook__switch_start
 

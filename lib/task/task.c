@@ -12,6 +12,7 @@
 #include "run.h"
 
 #include "base/alone.h"
+#include "contextlocal/context.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,7 +134,8 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
         nook__record_put(task);
         return rc;
     }
-    task->chain = nook_context_ref(task->context);
+    task->chain = task->shared ? nook_context_ref(task->context)
+                               : nook__context_again(task->context);
     task->run = run;
     task->fn = fn;
     task->arg = arg;

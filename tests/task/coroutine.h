@@ -32,9 +32,9 @@ struct coroutine {
     int done;
 };
 
-NOOK__UNINSTRUMENTED static inline void coroutine_leave(struct coroutine *self, int dying)
+NOOK__UNINSTRUMENTED static inline void coroutine_yield(struct coroutine *self)
 {
-    nook__fiber_leave(&self->fiber, &self->owner_fiber, dying);
+    nook__fiber_leave(&self->fiber, &self->owner_fiber, 0);
     nook__switch(&self->here, &self->owner);
     nook__fiber_arrive(&self->fiber);
 }
@@ -47,18 +47,20 @@ NOOK__UNINSTRUMENTED static inline void coroutine_resume(struct coroutine *self)
     nook__fiber_arrive(&self->owner_fiber);
 }
 
-static inline void coroutine_yield(struct coroutine *self)
+/* For entry functions: ends with that. */
+NOOK__UNINSTRUMENTED static inline struct nook__exit coroutine_exit(struct coroutine *self)
 {
-    coroutine_leave(self, 0);
+    nook__fiber_leave(&self->fiber, &self->owner_fiber, 1);
+    return (struct nook__exit){&self->owner, NULL};
 }
 
-NOOK__UNINSTRUMENTED static inline void coroutine_entry(void *arg)
+NOOK__UNINSTRUMENTED static inline struct nook__exit coroutine_entry(void *arg)
 {
     struct coroutine *self = arg;
     nook__fiber_arrive(&self->fiber);
     self->body(self);
     self->done = 1;
-    coroutine_leave(self, 1);
+    return coroutine_exit(self);
 }
 
 static inline int coroutine_start(struct coroutine *self, struct nook__stacks *pool,
@@ -74,7 +76,7 @@ static inline int coroutine_start(struct coroutine *self, struct nook__stacks *p
     char *top = nook__stack_top(&self->stack);
     nook__fiber_new(&self->fiber, self->stack.low, self->stack.size);
     return nook__switch_prepare(&self->here, self->stack.low, (size_t)(top - self->stack.low),
-                                coroutine_entry, self);
+                                coroutine_entry, NULL, self);
 }
 
 static inline void coroutine_free(struct coroutine *self)

@@ -41,13 +41,13 @@ static struct nook__fiber raw_owner_fiber, raw_fiber;
 static uintptr_t raw_frame;
 static void *raw_arg;
 
-NOOK__UNINSTRUMENTED static void raw_entry(void *arg)
+NOOK__UNINSTRUMENTED static struct nook__exit raw_entry(void *arg)
 {
     nook__fiber_arrive(&raw_fiber);
     raw_arg = arg;
     raw_frame = (uintptr_t)__builtin_frame_address(0);
     nook__fiber_leave(&raw_fiber, &raw_owner_fiber, 1);
-    nook__switch(&raw_here, &raw_owner);
+    return (struct nook__exit){&raw_owner, NULL};
 }
 
 NOOK__UNINSTRUMENTED static void raw_run(void)
@@ -65,8 +65,9 @@ static void entry_is_aligned_for_any_top(void **state)
     assert_int_equal(nook__stack_get(*state, &stack), 0);
     for (size_t odd = 0; odd < 32; odd++) {
         nook__fiber_new(&raw_fiber, stack.low, stack.size);
-        assert_int_equal(
-            nook__switch_prepare(&raw_here, stack.low, stack.size - odd, raw_entry, &stack), 0);
+        assert_int_equal(nook__switch_prepare(&raw_here, stack.low, stack.size - odd, raw_entry,
+                                              NULL, &stack),
+                         0);
         raw_run();
         assert_ptr_equal(raw_arg, &stack);
         assert_int_equal(raw_frame % 16, 0);
@@ -80,7 +81,8 @@ static void a_stack_too_small_is_refused(void **state)
     char tiny[64];
     struct nook__switch s = {NULL, NULL};
     (void)state;
-    assert_int_equal(nook__switch_prepare(&s, tiny, sizeof tiny, raw_entry, NULL), NOOK_ENOMEM);
+    assert_int_equal(nook__switch_prepare(&s, tiny, sizeof tiny, raw_entry, NULL, NULL),
+                     NOOK_ENOMEM);
     nook__switch_discard(&s);
     nook__switch_discard(&s);
 }
@@ -510,12 +512,12 @@ NOOK__UNINSTRUMENTED static int leave_for_return(struct coroutine *self)
     return nook__switch(&self->here, &self->owner);
 }
 
-NOOK__UNINSTRUMENTED static void landing_entry(void *arg)
+NOOK__UNINSTRUMENTED static struct nook__exit landing_entry(void *arg)
 {
     struct landing *landing = arg;
     landing->calls_at_start = landing->calls;
     landing->returned = leave_for_return(&landing->c);
-    coroutine_leave(&landing->c, 1);
+    return coroutine_exit(&landing->c);
 }
 
 NOOK__UNINSTRUMENTED static int land_on(struct landing *landing)
@@ -536,7 +538,7 @@ static void what_is_called_comes_first_on_the_other_stack(void **state)
     assert_int_equal(coroutine_start(c, *state, NULL, NULL), 0);
     char *top = nook__stack_top(&c->stack);
     assert_int_equal(nook__switch_prepare(&c->here, c->stack.low, (size_t)(top - c->stack.low),
-                                          landing_entry, &landing),
+                                          landing_entry, NULL, &landing),
                      0);
     assert_int_equal(land_on(&landing), 0);
     assert_int_equal(landing.calls_at_start, 1);
