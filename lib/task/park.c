@@ -113,18 +113,17 @@ static inline int undisturbed(const struct nook__worker *worker)
            !atomic_load_explicit(&worker->inbox.full, memory_order_relaxed);
 }
 
-/* What comes next, where that is a task; NULL where the worker is due. */
-static inline nook_task *neighbour(struct nook__worker *worker)
+static inline nook_task *task_of(struct nook__event *event)
 {
-    struct nook__event *event = undisturbed(worker) ? nook__queue_next(worker) : NULL;
     return event != NULL && event->kind == NOOK__TASK ? NOOK__CONTAINER(event, nook_task, event)
                                                       : NULL;
 }
 
-/* That, out of the queue, and started. */
+/* What comes next, out of the queue and started, where that is a task; NULL where the worker
+ * is due. */
 static nook_task *successor(struct nook__worker *worker)
 {
-    nook_task *task = neighbour(worker);
+    nook_task *task = undisturbed(worker) ? task_of(nook__queue_next(worker)) : NULL;
     if (task == NULL || (!task->started && (unwanted(task) || start(worker, task) != 0)))
         return NULL;
     nook__take(&task->event);
@@ -570,7 +569,8 @@ int nook_yield(void)
 {
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
-    nook_task *next = task != NULL ? neighbour(worker) : NULL;
+    nook_task *next =
+        task != NULL && undisturbed(worker) ? task_of(nook__queue_first(worker)) : NULL;
     if (next == NULL || !next->started || task->unusual || !nook__stays(&task->event) ||
         !nook__state_swaps_plainly() ||
         atomic_load_explicit(&next->must_cancel, memory_order_relaxed) ||

@@ -703,15 +703,23 @@ static inline void nook__urge(struct nook__worker *worker, struct nook__event *e
 /* By the worker: a task that roams yields. No lock held; afterwards it may be gone. */
 void nook__queue_roaming(struct nook__worker *worker, struct nook__event *event);
 
-/* By the worker: what comes next, which stays there until nook__take; NULL: nothing. */
-struct nook__event *nook__queue_refill(struct nook__worker *worker);
-static inline struct nook__event *nook__queue_next(struct nook__worker *worker)
+/* By the worker: what comes next, which stays there until nook__take. NULL: nothing does, or
+ * what is in the ring. */
+static inline struct nook__event *nook__queue_first(struct nook__worker *worker)
 {
     struct nook__event *first = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
     if (nook__list_empty(&worker->queue) ||
         atomic_load_explicit(&worker->ring.head, memory_order_relaxed) < first->order)
-        return nook__queue_refill(worker);
+        return NULL;
     return first;
+}
+
+/* The same, where what is in the ring comes to the head of the queue first. */
+struct nook__event *nook__queue_refill(struct nook__worker *worker);
+static inline struct nook__event *nook__queue_next(struct nook__worker *worker)
+{
+    struct nook__event *first = nook__queue_first(worker);
+    return first != NULL ? first : nook__queue_refill(worker);
 }
 
 /* By the worker: takes it out of its queue, to run it. */
