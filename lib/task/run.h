@@ -267,52 +267,52 @@ struct nook_task {
     /* From here on it is all zero when it is made. This begins with what a park needs. */
     _Alignas(16) atomic_int must_cancel; /* one of the requests is still to be delivered */
     atomic_int told;                     /* one was delivered, and it has not run since */
-    int started, ending;
-    int unusual; /* it ends, or carries a signal mask: a park looks closer */
-    int in_park; /* it left in nook__park, not in a yield from task to task */
+    unsigned char started, ending;
+    unsigned char unusual; /* it ends, or carries a signal mask: a park looks closer */
+    unsigned char in_park; /* it left in nook__park, not in a yield from task to task */
+    unsigned requests;     /* of cancellation, not taken back */
     _Atomic uint64_t parks;
     struct nook__wait *wait;
-    struct nook__mask *mask; /* NULL: it never set one */
     atomic_int done;
     int result;
-    void *value;              /* the other result */
-    nook_context *failed_in;  /* see failure.c */
-    _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
-    int awaited;              /* the run's stage waits for its end */
-    int moved;                /* it said where it resumes */
-    unsigned requests;        /* of cancellation, not taken back */
-    int passing;              /* a cancel goes through here, and came from `passed_by` */
-    int passed_on;
-    nook_task *passed_by;
+    atomic_uintptr_t stack_low; /* 0: it has none */
     struct nook__at_end *ends;
     struct nook__deadline *deadline; /* the innermost that it has entered */
     struct nook__place scope;        /* its innermost group */
+    nook_context *failed_in;         /* see failure.c */
+    _Atomic uint64_t unheard;        /* the run that is to hear of its error; 0: none */
+    void *value;                     /* the other result */
+    struct nook__mask *mask;         /* NULL: it never set one */
+    nook_task *passed_by;            /* a cancel goes through here, and came from there */
+    unsigned char passing, passed_on;
+    unsigned char moved;   /* it said where it resumes */
+    unsigned char awaited; /* the run's stage waits for its end */
     int saved_errno;
-    unsigned turns;             /* of I/O, since it parked for that */
-    const nook_site *at;        /* where it says that it parks */
-    atomic_uintptr_t stack_low; /* 0: it has none */
+    const nook_site *at; /* where it says that it parks */
+    unsigned turns;      /* of I/O, since it parked for that */
     /* Up to here. The rest is given when it is made, or enlisted. */
     _Alignas(16) struct nook__link all;
-    atomic_uint refs;
-    int shared; /* others may use its context */
-    struct nook__run *run;
     nook_task_fn fn;
     void *arg;
-    void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
-    nook_context *context;      /* under the context lock of task.c */
+    struct nook__run *run;
+    nook_context *context; /* under the context lock of task.c */
     struct nook__stacks *stacks;
+    atomic_uint refs;
+    int shared; /* others may use its context */
+    /* And when it starts. */
+    struct nook__stack stack;
+    struct nook__link joiners; /* in order: who waits, and who is called */
+    struct nook__link members; /* of the groups that it has entered */
+    /* Given when it is made, and read by reports, or where it is in a group. */
     uint64_t id;
     char name[32];
-    const nook_site *site; /* where it was spawned, for reports */
-    uint64_t parent, born; /* the task that spawned it: its number */
-    unsigned group_depth;
-    struct nook__link joiners;  /* in order: who waits, and who is called */
-    struct nook__link members;  /* of the groups that it has entered */
+    const nook_site *site;      /* where it was spawned, for reports */
+    uint64_t parent, born;      /* the task that spawned it: its number */
+    void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
     struct nook__joiner member; /* of the group that it is in, */
     struct nook__link in_group; /* in the list of who entered that */
-    /* And when it starts. */
+    unsigned group_depth;
     struct nook__fiber fiber;
-    struct nook__stack stack;
 };
 
 #define NOOK__ZERO_FROM offsetof(nook_task, must_cancel)
