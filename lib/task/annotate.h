@@ -143,24 +143,34 @@ NOOK__FIBER void nook__fiber_thread(struct nook__fiber *fiber)
 /* Describes a new stack: the usable bytes [low, low + size). */
 NOOK__FIBER void nook__fiber_new(struct nook__fiber *fiber, const void *low, size_t size)
 {
+    (void)fiber;
+    (void)low;
+    (void)size;
+#if NOOK__ASAN || NOOK__TSAN
     struct nook__fiber made = {NULL, NULL, NULL, low, size};
     *fiber = made;
+#endif
 }
 
 /* Before the first switch to it: what reports call it. Not copied. */
 NOOK__FIBER void nook__fiber_name(struct nook__fiber *fiber, const char *name)
 {
+    (void)fiber;
+    (void)name;
+#if NOOK__TSAN
     fiber->name = name;
+#endif
 }
 
 /* Any thread, but never on the fiber itself: first switch away for good. */
 NOOK__FIBER void nook__fiber_free(struct nook__fiber *fiber)
 {
+    (void)fiber;
 #if NOOK__TSAN
     if (fiber->tsan != NULL)
         __tsan_destroy_fiber(fiber->tsan);
-#endif
     fiber->tsan = NULL;
+#endif
 }
 
 /* Just before nook__switch. dying: from never comes back. */
