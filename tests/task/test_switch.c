@@ -552,6 +552,81 @@ static void what_is_called_comes_first_on_the_other_stack(void **state)
     coroutine_free(c);
 }
 
+/* --- what a stack that ends goes on with ------------------------------------- */
+
+#define CHAIN 3
+
+static struct {
+    struct coroutine c[CHAIN];
+    int entered, calls;
+    int calls_at[CHAIN]; /* when each was entered */
+    int rounding[CHAIN];
+} chain;
+
+static int note_arrival(void *arg)
+{
+    struct coroutine *c = arg;
+    nook__fiber_arrive(&c->fiber);
+    chain.calls++;
+    return 0;
+}
+
+static void note_chained(void)
+{
+    chain.calls_at[chain.entered] = chain.calls;
+    chain.rounding[chain.entered] = fegetround();
+    fesetround(FE_UPWARD);
+    chain.entered++;
+}
+
+NOOK__UNINSTRUMENTED static struct nook__exit chained_entry(void *arg)
+{
+    struct coroutine *c = arg;
+    note_chained();
+    if (c == &chain.c[CHAIN - 1]) {
+        nook__fiber_leave(&c->fiber, &chain.c[0].owner_fiber, 1);
+        return (struct nook__exit){&chain.c[0].owner, NULL};
+    }
+    nook__fiber_leave(&c->fiber, &c[1].fiber, 1);
+    return (struct nook__exit){&c[1].here, &c[1]};
+}
+
+NOOK__UNINSTRUMENTED static int chain_start(struct coroutine *first)
+{
+    nook__fiber_thread(&first->owner_fiber);
+    nook__fiber_leave(&first->owner_fiber, &first->fiber, 0);
+    int rc = nook__switch_on(&first->owner, &first->here, note_arrival, first);
+    nook__fiber_arrive(&first->owner_fiber);
+    return rc;
+}
+
+/* New stacks, one after the other, and then one that parked. */
+static void a_stack_that_ends_goes_on_with_another(void **state)
+{
+    memset(&chain, 0, sizeof chain);
+    for (int i = 0; i < CHAIN; i++) {
+        struct coroutine *c = &chain.c[i];
+        assert_int_equal(coroutine_start(c, *state, NULL, NULL), 0);
+        char *top = nook__stack_top(&c->stack);
+        assert_int_equal(nook__switch_prepare(&c->here, c->stack.low,
+                                              (size_t)(top - c->stack.low), chained_entry,
+                                              note_arrival, c),
+                         0);
+    }
+    int rc = chain_start(&chain.c[0]);
+    int outside = fegetround();
+    fesetround(FE_TONEAREST);
+    assert_int_equal(rc, 0);
+    assert_int_equal(chain.entered, CHAIN);
+    assert_int_equal(chain.calls, CHAIN);
+    assert_int_equal(outside, FE_TONEAREST);
+    for (int i = 0; i < CHAIN; i++) {
+        assert_int_equal(chain.calls_at[i], i + 1);
+        assert_int_equal(chain.rounding[i], FE_TONEAREST);
+        coroutine_free(&chain.c[i]);
+    }
+}
+
 /* --- debuggers ------------------------------------------------------------ */
 
 struct unwound {
@@ -628,6 +703,7 @@ int main(void)
         TEST(two_stacks_switch_to_each_other),
         TEST(a_stack_moves_between_threads),
         TEST(what_is_called_comes_first_on_the_other_stack),
+        TEST(a_stack_that_ends_goes_on_with_another),
         TEST(a_backtrace_ends_at_the_entry),
         TEST(no_stack_is_executable),
     };
