@@ -41,9 +41,9 @@ class Gate(unittest.TestCase):
         status, said = self.run_gate(0.95, "get/1")
         self.assertEqual(status, 1, said)
         self.assertIn("TOO DEAR", said)
-        self.assertIn("too dear by more than 2%: get/1.", said)
-        self.assertRegex(said, r"\d\.\d  nook_var_get\n")
-        self.assertIn("./dev bench --budget get/1", said)
+        self.assertIn("too dear by more than 2%: set/1.", said)
+        self.assertRegex(said, r"\d\.\d  nook_var_set_at\n")
+        self.assertIn("./dev bench --budget set/1", said)
 
     def test_a_percent_is_within_the_slack(self):
         status, said = self.run_gate(0.99, "get/1")
