@@ -38,7 +38,7 @@ class Gate(unittest.TestCase):
         return status, out.getvalue()
 
     def test_a_lower_budget_fails_and_says_where(self):
-        status, said = self.run_gate(0.95, "get/1")
+        status, said = self.run_gate(0.95, "set/1")
         self.assertEqual(status, 1, said)
         self.assertIn("TOO DEAR", said)
         self.assertIn("too dear by more than 2%: set/1.", said)
