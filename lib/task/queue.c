@@ -191,7 +191,7 @@ static unsigned portion(const struct nook__run *run)
 
 /* --- what comes next ------------------------------------------------------------ */
 
-static struct nook__event *first(struct nook__worker *worker)
+static struct nook__event *front(struct nook__worker *worker)
 {
     return nook__list_empty(&worker->queue)
                ? NULL
@@ -201,12 +201,12 @@ static struct nook__event *first(struct nook__worker *worker)
 /* What comes first in the ring goes to the front of the queue. */
 struct nook__event *nook__queue_refill(struct nook__worker *worker)
 {
-    struct nook__event *own = first(worker), *event;
+    struct nook__event *own = front(worker), *event;
     while ((own == NULL ||
             atomic_load_explicit(&worker->ring.head, memory_order_relaxed) < own->order) &&
            (event = pop(&worker->ring)) != NULL) {
         keep(worker, event);
-        own = first(worker);
+        own = front(worker);
     }
     return own;
 }
@@ -214,7 +214,7 @@ struct nook__event *nook__queue_refill(struct nook__worker *worker)
 /* Not before what is urgent, which nothing comes before. */
 void nook__queue_look(struct nook__worker *worker)
 {
-    const struct nook__event *own = first(worker);
+    const struct nook__event *own = front(worker);
     if (own == NULL || own->order != 0)
         (void)take_shared(worker, 1);
 }

@@ -78,7 +78,7 @@ broken()
     fi
 }
 
-for scenario in 1 2 3 4 5 6 7 8 9; do
+for scenario in 1 2 3 4 5 6 7 8 9 10 12; do
     holds run -DSCENARIO=$scenario
 done
 asleep="invalid end state"
@@ -88,11 +88,20 @@ broken "$wrong" run -DBROKEN=2 -DSCENARIO=1  # who is given work still counts as
 broken "$asleep" run -DBROKEN=3 -DSCENARIO=4 # the poller is not interrupted
 broken "$asleep" run -DBROKEN=4 -DSCENARIO=8 # who leaves the watch calls nobody
 broken "$wrong" run -DBROKEN=5 -DSCENARIO=1  # a wait is registered before the stack was left
-broken "$asleep" run -DBROKEN=6 -DSCENARIO=9 # sharing wakes nobody
+broken "$asleep" run -DBROKEN=6 -DSCENARIO=9 # who puts something into a ring wakes nobody
 broken "$wrong" run -DBROKEN=7 -DSCENARIO=2  # a job does not count against the verdict
 broken "$asleep" run -DBROKEN=9 -DSCENARIO=4 # who only looks takes the sleeper's call
 broken "$wrong" run -DBROKEN=10 -DSCENARIO=2 # a job stops counting before its message is delivered
 broken "$asleep" run -DBROKEN=11 -DSCENARIO=1 # the end is not told to who sleeps
+broken "$asleep" run -DBROKEN=12 -DSCENARIO=1 # who sends calls before it sends
+broken "$asleep" run -DBROKEN=14 -DSCENARIO=10 # who gives up the search does not look once more
+
+holds steal
+holds steal -DR=4 -DE=5
+broken "$wrong" steal -DBROKEN=1 # a thief reads what it has taken after it moved the head
+broken "$wrong" steal -DBROKEN=2 # the head is moved whoever moved it meanwhile
+broken "$wrong" steal -DBROKEN=3 # who takes an event does not mind who bound it
+broken "$wrong" steal -DBROKEN=4 # the tail is moved before the slot is written
 
 holds reader
 holds reader -DFENCE=1
@@ -111,9 +120,12 @@ broken "$wrong" turn -DBROKEN=5 -DMOVES=1 -DOTHERS=1 # who leaves for home takes
 broken "$wrong" turn -DBROKEN=6           # who is inside is not counted
 
 if [ $large = 1 ]; then
-    for scenario in 1 2 3 4 5 6 7 8 9; do
+    for scenario in 1 2 3 4 5 6 7 8 9 10 11 12; do
         holds run -DW=3 -DSCENARIO=$scenario
     done
+    holds steal -DW=3
+    holds steal -DR=4 -DE=6
+    broken "$asleep" run -DW=3 -DBROKEN=13 -DSCENARIO=11 # the last one to find something wakes nobody
     broken "$asleep" run -DW=3 -DBROKEN=8 -DSCENARIO=7 # a watcher that sees no descriptor passes for one that does
 fi
 exit $failed

@@ -25,21 +25,20 @@
  *
  * What is taken apart: the run's lock is held over several steps; what is guarded
  * by an inbox's lock alone is one step, as its sections call nobody who blocks. The
- * hint `full` (here `filled`: Promela has that word), the rings, who searches, who is idle and
- * `finished` are read without a lock: a step each. A foreign message's `full` may be overlooked
- * by rest(), for no lock orders it. The state of an inbox changes in steps of its own, after
- * what was sent; its eventfd is written one step later still. What a thief takes beyond the
- * first is nowhere until it is in the thief's ring.
+ * hint `full` (here `filled`: Promela has that word), the rings, who searches, who is idle
+ * and `finished` are read without a lock: a step each. A foreign message's `full` may be
+ * overlooked by rest(), for no lock orders it. The state of an inbox changes in steps of its
+ * own, after what was sent; its eventfd is written one step later still. What a thief takes
+ * beyond the first is nowhere until it is in the thief's ring.
  *
- * What is wider than the code: a queue or a ring gives any of its events, not the first; a thief
- * takes one or two; any idle worker is roused; a worker looks round and switches directly
- * whenever it likes, not every 61 times; time passes when it likes.
- * What is left out: weaker memory than these steps (every plain access in the code is
- * under a lock that the model has), how a ring is made [tests/model/steal.pml], and with that
- * the list of what did not fit into one, what a context does [tests/model/reader.pml],
- * callbacks, which are events like tasks, priorities by `order`, runs with one
- * worker's elided lock, several jobs at once in one pool, and what tasks spawn after main
- * has ended.
+ * What is wider than the code: a queue or a ring gives any of its events, not the first; a
+ * thief takes one or two; any idle worker is roused; a worker looks round and switches
+ * directly whenever it likes, not every 61 times; time passes when it likes.
+ * What is left out: weaker memory than these steps [queue.c says what it relies on], how a
+ * ring is made [tests/model/steal.pml], and with that the list of what did not fit into one,
+ * what a context does [tests/model/reader.pml], callbacks, which are events like tasks,
+ * priorities by `order`, eager tasks, runs with one worker's elided lock, several jobs at once
+ * in one pool, and what tasks spawn after main has ended.
  */
 #ifndef W
 #define W 2 /* workers */
@@ -292,15 +291,10 @@ inline cancel_all()
 {
     k = 0;
     do
-    :: k < N ->
-        if
-        :: !done[k] && tasks > 0 && (tasks_alive & BIT(k)) -> interrupt(k)
-        :: else
-        fi;
-        k++
-    :: else -> break
-    od;
-    k = 0
+    :: k < N && (!done[k] && tasks > 0 && (tasks_alive & BIT(k))) -> interrupt(k); k++
+    :: atomic { k < N && !(!done[k] && tasks > 0 && (tasks_alive & BIT(k))) -> k++ }
+    :: atomic { k == N -> k = 0; break }
+    od
 }
 
 inline break_all()
@@ -359,15 +353,10 @@ inline poll_fds(watching, until)
     fi;
     k = 0;
     do
-    :: k < N ->
-        if
-        :: (armed & BIT(k)) && (seen & BIT(fd_of(k))) -> wake(k)
-        :: else
-        fi;
-        k++
-    :: else -> break
+    :: k < N && ((armed & BIT(k)) && (seen & BIT(fd_of(k)))) -> wake(k); k++
+    :: atomic { k < N && !((armed & BIT(k)) && (seen & BIT(fd_of(k)))) -> k++ }
+    :: atomic { k == N -> k = 0; break }
     od;
-    k = 0;
     seen = 0;
     interrupted = 0
 }
@@ -391,7 +380,7 @@ inline timers_fire(least)
     on = 0
 }
 
-/* --- inbox.c, by the worker ---------------------------------------------------------------- */
+/* --- inbox.c, by the worker ---------------------------------------------------------- */
 
 inline receive()
 {
@@ -422,7 +411,7 @@ inline receive()
     od
 }
 
-/* --- a worker ------------------------------------------------------------------------------- */
+/* --- a worker ------------------------------------------------------------------------- */
 
 /* One of a set, which is not empty, into x. */
 inline any_of(from, x)
@@ -533,15 +522,10 @@ inline finish()
     tasks_alive = tasks_alive & ~BIT(t);
     k = 0;
     do
-    :: k < N ->
-        if
-        :: waits[k] == JOIN && arg_of(k) == t -> wake(k)
-        :: else
-        fi;
-        k++
-    :: else -> break
+    :: k < N && (waits[k] == JOIN && arg_of(k) == t) -> wake(k); k++
+    :: atomic { k < N && !(waits[k] == JOIN && arg_of(k) == t) -> k++ }
+    :: atomic { k == N -> k = 0; break }
     od;
-    k = 0;
     if
     :: t == 0 -> cancel_all()
     :: else
@@ -564,15 +548,10 @@ inline set_event()
     set[arg_of(t)] = 1;
     k = 0;
     do
-    :: k < N ->
-        if
-        :: waits[k] == WAIT && arg_of(k) == arg_of(t) -> wake(k)
-        :: else
-        fi;
-        k++
-    :: else -> break
+    :: k < N && (waits[k] == WAIT && arg_of(k) == arg_of(t)) -> wake(k); k++
+    :: atomic { k < N && !(waits[k] == WAIT && arg_of(k) == arg_of(t)) -> k++ }
+    :: atomic { k == N -> k = 0; break }
     od;
-    k = 0;
     unlock()
 }
 
@@ -872,7 +851,7 @@ over:
     ended++
 }
 
-/* --- pool.c ---------------------------------------------------------------------------------- */
+/* --- pool.c ---------------------------------------------------------------------------- */
 
 proctype Pool()
 {
@@ -891,7 +870,7 @@ proctype Pool()
     od
 }
 
-/* --- scenarios --------------------------------------------------------------------------------- */
+/* --- scenarios -------------------------------------------------------------------------- */
 
 #define DO(t, n, what, which) prog[t].op[n] = what; prog[t].arg[n] = which
 
@@ -902,7 +881,8 @@ init
         for (i : 0 .. N - 1) { home[i] = NONE }
         home[0] = 0;
 #if SCENARIO == 1
-        /* Two that ping and pong by events, each on its worker, and one moves: a wake in flight. */
+        /* Two that ping and pong by events, each on its worker, and one moves: a wake in
+         * flight. */
         home[1] = LAST;
         DO(0, 0, SPAWN, 1); DO(0, 1, WAIT, 1); DO(0, 2, SET, 2); DO(0, 3, JOIN, 1);
         DO(1, 0, SET, 1); DO(1, 1, WAIT, 2); DO(1, 2, MOVE, 0);
@@ -910,7 +890,7 @@ init
         /* Two for whoever is free, and a job. */
         DO(0, 0, SPAWN, 1); DO(0, 1, SPAWN, 2); DO(0, 2, JOIN, 1); DO(0, 3, JOIN, 2);
         DO(1, 0, JOB, 0); DO(1, 1, SET, 1);
-        DO(2, 0, YIELD, 0); DO(2, 1, WAIT, 1);
+        DO(2, 0, WAIT, 1);
 #elif SCENARIO == 3
         /* Sleepers and a job: the watch goes from one to the other. */
         home[1] = LAST;
@@ -936,7 +916,7 @@ init
         home[1] = LAST;
         DO(0, 0, SPAWN, 1); DO(0, 1, SPAWN, 2); DO(0, 2, YIELD, 0);
         DO(1, 0, WAIT, 3); DO(1, 1, SLEEP, 0);
-        DO(2, 0, JOB, 0); DO(2, 1, SLEEP, 0);
+        DO(2, 0, JOB, 0);
 #elif SCENARIO == 7
         /* One descriptor's wait is cancelled and another's begins, while somebody looks
          * and another sleeps for a timer that is far. With three workers. */

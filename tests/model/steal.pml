@@ -3,19 +3,19 @@
  * The rings of a run's workers, the list that all share, and whose an event is: a model
  * of lib/task/queue.c for Spin. tests/model/explore.sh runs it, and each BROKEN variant.
  *
- * One worker makes events, the others have none of their own; each takes from its ring, the list,
- * its inbox or another's ring, in any order. Meanwhile somebody binds one of the events.
+ * One worker makes events, the others have none of their own; each takes from its ring, the
+ * list, its inbox or another's ring, in any order. Meanwhile somebody binds one of the events.
  *
- * Shown: every event is run, by one worker, once; nothing stays behind; there is no cycle, so
- * who tries again does so because somebody else got on; and who bound an event was told
+ * Shown: every event is run, by one worker, once; nothing stays behind; there is no cycle,
+ * so who tries again does so because somebody else got on; and who bound an event was told
  * where it runs.
  *
- * Which part follows which function: put, share, pop, take_shared, steal, claim, bind: queue.c, the
- * same names (bind: nook__bind). Every load and store of a head, a tail, a slot and an event's
- * worker is a step; a lock's section is one.
- * What is left out: weaker memory than these steps, which the comments in queue.c argue about and
- * ThreadSanitizer watches; counters that wrap, for those of 64 bits do not; who sleeps,
- * and who wakes whom [tests/model/run.pml].
+ * Which part follows which function: put, share, pop, take_shared, steal, claim, bind:
+ * queue.c, the same names (bind: nook__bind). Every load and store of a head, a tail, a slot
+ * and an event's worker is a step; a lock's section is one.
+ * What is left out: weaker memory than these steps, which the comments in queue.c argue
+ * about and ThreadSanitizer watches; counters that wrap, for those of 64 bits do not; who
+ * sleeps, and who wakes whom [tests/model/run.pml].
  */
 #ifndef R
 #define R 2 /* slots of a ring */

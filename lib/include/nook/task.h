@@ -268,7 +268,8 @@ NOOK_API int nook_sleep(uint64_t ns);
 NOOK_API int nook_wait_fd(int fd, unsigned events, unsigned *ready);
 
 /*
- * Resumes the calling task on worker `worker`, from 1. Everything that the task
+ * Resumes the calling task on worker `worker`, from 1; when it parks again it goes on
+ * wherever a worker is free, as before. Everything that the task
  * took from a thread-local before is the old worker's afterwards. Parks.
  * NOOK_EINVAL: no such worker. NOOK_ENOTSUP: the task may not migrate, or shares
  * its context. NOOK_ECANCELED, NOOK_ENOTASK.
