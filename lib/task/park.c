@@ -205,6 +205,7 @@ static void run_ends(nook_task *task)
 
 static void live(nook_task *task)
 {
+    task->in_park = 0;
     nook__take_over(task); /* from who spawned it */
     task->result = task->fn(task->arg);
     task->ending = task->unusual = 1;
@@ -271,6 +272,7 @@ static int start(struct nook__worker *worker, nook_task *task)
         return rc;
     }
     task->started = 1;
+    task->in_park = 1; /* a cancel on its way in is for its first park */
     NOOK__PROBE2(task_start, task->id, &task->name[0]);
     atomic_store_explicit(&task->stack_low, (uintptr_t)task->stack.low, memory_order_release);
     return 0;

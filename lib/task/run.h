@@ -269,7 +269,7 @@ struct nook_task {
     atomic_int told;                     /* one was delivered, and it has not run since */
     unsigned char started, ending;
     unsigned char unusual; /* it ends, or carries a signal mask: a park looks closer */
-    unsigned char in_park; /* it left in nook__park, not in a yield from task to task */
+    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
     unsigned requests;     /* of cancellation, not taken back */
     _Atomic uint64_t parks;
     struct nook__wait *wait;

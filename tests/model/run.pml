@@ -142,6 +142,7 @@ inline call(w)
     fi
 }
 
+/* Between workers, under the run's lock, either order does: -DBROKEN=12 holds. */
 inline send(w, t)
 {
     if

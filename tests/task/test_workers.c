@@ -549,6 +549,35 @@ static void a_deadline_may_pass_while_it_is_entered(void **state)
     assert_int_equal(with_workers(2, 0, pass_beside_others, NULL), 0);
 }
 
+/* --- a cancel that meets a task just when that starts ----------------------- */
+
+static int cancel_at_the_start(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 4000; i++) {
+        nook_task *task;
+        int result = 0;
+        int rc = nook_task_spawn(&task, sleep_for_ever, NULL, NULL);
+        for (volatile int spin = 0; spin < i % 64 * 32; spin++)
+            continue; /* another worker takes it meanwhile */
+        if (rc == 0)
+            rc = nook_task_cancel(task);
+        if (rc == 0)
+            rc = nook_task_join(task, &result);
+        nook_task_unref(task);
+        if (rc != 0 || result != NOOK_ECANCELED)
+            return rc != 0 ? rc : -1;
+    }
+    return 0;
+}
+
+static void a_cancel_reaches_a_task_that_is_about_to_start(void **state)
+{
+    (void)state;
+    for (unsigned workers = 2; workers <= 4; workers++)
+        assert_int_equal(with_workers(workers, 0, cancel_at_the_start, NULL), 0);
+}
+
 /* --- the end, at any moment ----------------------------------------------- */
 
 static int busy_child(void *arg)
@@ -594,6 +623,7 @@ int main(void)
         task_test(a_ring_over_several_workers_is_a_deadlock),
         task_test(everything_at_once_comes_out_right),
         task_test(a_deadline_may_pass_while_it_is_entered),
+        task_test(a_cancel_reaches_a_task_that_is_about_to_start),
         task_test(a_run_may_end_while_all_are_busy),
     };
     signal(SIGPIPE, SIG_IGN);
