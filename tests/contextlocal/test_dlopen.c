@@ -49,6 +49,9 @@ static int load(void *library)
     return failed ? -1 : 0;
 }
 
+/* What a program shows that has another nook inside: the library is not to take it. */
+__attribute__((visibility("default"))) __thread void *nook__mine[2];
+
 static NOOK_VAR_DEFINE(user);
 static char alice[] = "alice", bob[] = "bob", unset[] = "unset";
 
@@ -131,6 +134,7 @@ int main(int argc, char **argv)
     dl_iterate_phdr(tls_size, &tls);
     check(tls > 0 && tls <= 64, "H16_static_thread_local_storage_is_a_few_bytes");
     check(works_here(), "H16_works_on_the_thread_that_loaded_it");
+    check(nook__mine[0] == NULL && nook__mine[1] == NULL, "H16_keeps_apart_from_another_nook");
     pthread_barrier_wait(&step);
     pthread_barrier_wait(&step);
     check(old_ok, "H16_works_on_a_thread_that_was_there_before");
