@@ -53,24 +53,50 @@ static void drop_token(nook_token *token)
     memset(token, 0, sizeof *token);
 }
 
+/* --- values ---------------------------------------------------------------------- */
+
+/* Every other variable has no operations: maps bind it in ways of their own. Its values
+ * are counted by nobody, and one number is one value. */
+static int is_plain(const char *var)
+{
+    return number_of(var + 1) % 2 != 0;
+}
+
+static void *value_new(const char *var, const char *word)
+{
+    static struct number plain[10];
+    if (!is_plain(var) || strcmp(word, "none") == 0)
+        return number_new(word);
+    struct number *value = &plain[number_of(word) % 10];
+    value->n = number_of(word);
+    return value;
+}
+
+static void value_release(const char *var, void *value)
+{
+    if (!is_plain(var))
+        number_release(value, NULL);
+}
+
 /* --- operations ------------------------------------------------------------------ */
 
 static void op_var(const struct line *l)
 {
-    struct number *value = l->words > 2 ? number_new(l->word[2]) : NULL;
-    nook_var_options options = {
-        .ops = &number_ops, .has_default = l->words > 2, .default_value = value};
+    void *value = l->words > 2 ? value_new(l->word[1], l->word[2]) : NULL;
+    nook_var_options options = {.ops = is_plain(l->word[1]) ? NULL : &number_ops,
+                                .has_default = l->words > 2,
+                                .default_value = value};
     if (nook_var_new(var_named(l->word[1]), l->word[1], &options) != 0)
         die("no variable");
-    number_release(value, NULL);
+    value_release(l->word[1], value);
 }
 
 static void op_set(const struct line *l)
 {
-    struct number *value = number_new(l->word[2]);
+    void *value = value_new(l->word[1], l->word[2]);
     if (nook_var_set(*var_named(l->word[1]), value, token_named(l->word[3])) != 0)
         die("not set");
-    number_release(value, NULL);
+    value_release(l->word[1], value);
 }
 
 static void op_get(const struct line *l)
