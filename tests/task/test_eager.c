@@ -625,7 +625,8 @@ static void retain_nothing(void *value, void *user)
     (void)user;
 }
 
-static const nook_value_ops spawning = {.retain = retain_nothing, .release = release_by_spawning};
+static const nook_value_ops spawning = {.retain = retain_nothing,
+                                        .release = release_by_spawning};
 static nook_var spawns = NOOK_VAR_INIT("spawns", &spawning, 0, NULL);
 
 static int bind_and_end(void *arg)
