@@ -6,7 +6,8 @@
  * was put there, and after everything else that the worker is to look at, it is called:
  * the state becomes `called`, from which nobody falls asleep. The worker makes it
  * `awake` again before it looks at all those things, and sleeps only from `awake`. So what
- * came before it made it awake is seen, and what came after keeps it from its sleep.
+ * came before it made it awake is seen, and what came after keeps it from its sleep. What
+ * it leaves there for the next time it calls itself for.
  *
  * To call one that is awake costs no system call. One that dozes sleeps on the state
  * itself, one that polls is told by the poller's eventfd, which may come late, when
@@ -122,9 +123,11 @@ static void take_some(struct nook__inbox *inbox, struct nook__link *some)
         nook__list_remove(link);
         nook__list_append(some, link);
     }
-    atomic_store_explicit(&inbox->full, !nook__list_empty(&inbox->events),
-                          memory_order_relaxed);
+    int left = !nook__list_empty(&inbox->events);
+    atomic_store_explicit(&inbox->full, left, memory_order_relaxed);
     pthread_mutex_unlock(&inbox->lock);
+    if (left) /* who sent that calls no more */
+        (void)atomic_exchange_explicit(&inbox->state, NOOK__CALLED, memory_order_acq_rel);
 }
 
 /*

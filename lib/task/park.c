@@ -369,6 +369,7 @@ static void wake_joiners(nook_task *task)
 static void end(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
+    worker->ending = 1;
     nook__take_over(task);
     int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
     if (left || task->scope.depth > 0)
@@ -386,6 +387,7 @@ static void end(struct nook__worker *worker, nook_task *task)
         nook__context_drop(context, refs);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
+    worker->ending = 0;
     nook__lock(run);
     (void)nook__groups_left(task, 0);
     NOOK__PROBE2(task_end, task->id, task->result);
@@ -494,23 +496,27 @@ static int begin_handing(struct nook__wait *wait, nook_task *task)
     return 0;
 }
 
-static nook_task *first_urgent(const struct nook__worker *worker)
+static nook_task *urgent_at(const struct nook__worker *worker, const struct nook__link *link)
 {
-    if (nook__list_empty(&worker->queue))
+    if (link == &worker->queue)
         return NULL;
-    struct nook__event *event = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+    struct nook__event *event = NOOK__CONTAINER(link, struct nook__event, link);
     return event->ready == NOOK__URGENT ? NOOK__CONTAINER(event, nook_task, event) : NULL;
 }
 
-/* In a callback, whose stack is the worker's: without a budget they all come back here. */
-static void run_urgent(struct nook__worker *worker)
+/*
+ * In a callback, whose stack is the worker's: without a budget they all come back here. Where
+ * it discards an eager task, that one's maker is urgent as well, and waits for the callback.
+ */
+static void run_urgent(struct nook__worker *worker, const nook_task *task)
 {
+    const nook_task *before = urgent_at(worker, task->event.link.next);
     unsigned budget = worker->budget;
-    nook_task *task;
+    nook_task *next;
     worker->budget = 0;
-    while (nook__lost() == NULL && (task = first_urgent(worker)) != NULL) {
-        nook__take(&task->event);
-        run_task(worker, task);
+    while (nook__lost() == NULL && (next = urgent_at(worker, worker->queue.next)) != before) {
+        nook__take(&next->event);
+        run_task(worker, next);
     }
     worker->budget = budget;
 }
@@ -523,7 +529,7 @@ void nook__run_at_once(nook_task *task)
     if (nook__current(worker) != NULL)
         (void)nook__park(&handing.wait);
     else
-        run_urgent(worker);
+        run_urgent(worker, task);
 }
 
 /* --- waking --------------------------------------------------------------- */

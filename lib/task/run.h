@@ -511,6 +511,7 @@ struct nook__worker {
     struct nook__wait *parking; /* why the current task leaves */
     nook_task *left;   /* who left for the one that runs now, and is not dealt with yet */
     nook_context *own; /* its own chain, while a task runs */
+    int ending; /* a task, perhaps on that one's stack: nothing can be run at once meanwhile */
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__link queue;

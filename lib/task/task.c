@@ -282,7 +282,7 @@ static int check(struct nook__worker *worker, nook_task_fn fn, const nook_task_o
         return NOOK_EINVAL;
     if (options->eager && options->worker != 0 && options->worker != worker->index)
         return NOOK_EINVAL;
-    if (options->eager && task != NULL && task->ending)
+    if (options->eager && (worker->ending || (task != NULL && task->ending)))
         return nook__no_task();
     return nook__stack_check(options->stack_size);
 }

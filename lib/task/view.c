@@ -80,7 +80,7 @@ static void see(struct nook__seen *seen, nook_task *task)
         .state = state,
         .site = task->site,
         .worker = nook__home(&task->event),
-        .stack_size = nook__stacks_size(task->stacks),
+        .stack_size = task->stacks != NULL ? nook__stacks_size(task->stacks) : 0,
         .context = context_of(task, state),
     };
     memcpy(seen->name, task->name, sizeof seen->name);

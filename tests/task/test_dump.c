@@ -86,6 +86,57 @@ static void one_signal_at_a_time(void **state)
     assert_ptr_equal(now.sa_handler, SIG_DFL);
 }
 
+/* --- many who ask at once ------------------------------------------------------- */
+
+struct asking {
+    pthread_t threads[150];
+    atomic_int n;
+    int fd;
+};
+
+enum { ASKING = sizeof(((struct asking *)0)->threads) / sizeof(pthread_t) };
+
+static void *ask(void *arg)
+{
+    struct asking *asking = arg;
+    atomic_fetch_add(&asking->n, 1);
+    return nook_dump(asking->fd) == 0 ? NULL : arg;
+}
+
+static int do_nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* More lie in the worker's inbox than it takes at once, when the job comes back behind them. */
+static int wait_for_a_job(void *arg)
+{
+    struct asking *asking = arg;
+    int rc = 0, result;
+    for (int i = 0; i < ASKING; i++)
+        rc |= pthread_create(&asking->threads[i], NULL, ask, asking);
+    while (atomic_load(&asking->n) < ASKING)
+        usleep(1000);
+    usleep(20000);
+    return rc != 0 ? -rc : nook_to_thread(do_nothing, NULL, &result);
+}
+
+static void all_are_answered_however_many_ask(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct asking asking = {.fd = open("/dev/null", O_WRONLY | O_CLOEXEC)};
+        assert_int_equal(run(way, wait_for_a_job, &asking), 0);
+        for (int i = 0; i < ASKING; i++) {
+            void *failed;
+            assert_int_equal(pthread_join(asking.threads[i], &failed), 0);
+            assert_null(failed);
+        }
+        close(asking.fd);
+    }
+}
+
 /* --- runs that look at each other -------------------------------------------------- */
 
 static atomic_int busy_parties;
@@ -246,6 +297,7 @@ int main(void)
         task_test(a_dump_of_no_run_is_empty),
         task_test(printers_are_asked_and_taken_back),
         task_test(one_signal_at_a_time),
+        task_test(all_are_answered_however_many_ask),
         task_test(runs_of_one_worker_dump_each_other),
         task_test(a_task_that_was_sent_has_its_children_below_it),
         task_test(a_limit_needs_somebody_to_tell),

@@ -594,6 +594,98 @@ static void D6_errno_is_the_makers_own_where_the_run_says_so(void **state)
     }
 }
 
+/* --- by who is in no task ------------------------------------------------- */
+
+static atomic_int released, stepped;
+static int release_said;
+
+static int step_and_yield(void *arg)
+{
+    (void)arg;
+    atomic_fetch_add(&stepped, 1);
+    int rc = nook_yield();
+    atomic_fetch_add(&stepped, 1);
+    return rc;
+}
+
+/* As the task ends that bound it, perhaps on that one's stack. */
+static void release_by_spawning(void *value, void *user)
+{
+    (void)value;
+    (void)user;
+    if (nook_task_current() != NULL) /* the set itself, which had it in hand */
+        return;
+    release_said = nook_task_spawn(NULL, step_and_yield, NULL, &eager);
+    atomic_fetch_add(&released, 1);
+}
+
+static void retain_nothing(void *value, void *user)
+{
+    (void)value;
+    (void)user;
+}
+
+static const nook_value_ops spawning = {.retain = retain_nothing,
+                                        .release = release_by_spawning};
+static nook_var spawns = NOOK_VAR_INIT("spawns", &spawning, 0, NULL);
+
+static int bind_and_end(void *arg)
+{
+    (void)arg;
+    return nook_var_set(&spawns, value_of(1), NULL);
+}
+
+static int end_some_that_release(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        nook_task *task;
+        WANT(nook_task_spawn(&task, bind_and_end, NULL, NULL) == 0);
+        WANT(nook_yield() == 0);
+        WANT(finish(task) == 0);
+    }
+    return 0;
+}
+
+static void what_a_task_releases_as_it_ends_makes_none(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        released = stepped = 0;
+        assert_int_equal(run(way, end_some_that_release, NULL), 0);
+        assert_int_equal(released, 3);
+        assert_int_equal(release_said, NOOK_ENOTASK);
+        assert_int_equal(stepped, 0);
+    }
+}
+
+static int said_by_discard, discarded_all;
+
+static void discard_by_spawning(void *arg)
+{
+    int number = 0;
+    (void)arg;
+    said_by_discard = nook_task_spawn(NULL, return_number, &number, &eager);
+    discarded_all = 1;
+}
+
+static int make_one_that_is_discarded(void *arg)
+{
+    nook_task_options huge = {
+        .discard = discard_by_spawning, .stack_size = SIZE_MAX / 8, .eager = 1};
+    (void)arg;
+    discarded_all = 0;
+    WANT(nook_task_spawn(NULL, return_number, NULL, &huge) == 0);
+    WANT(discarded_all == 1);
+    return said_by_discard;
+}
+
+static void a_discard_may_make_one_before_its_maker_goes_on(void **state)
+{
+    (void)state;
+    every_way(make_one_that_is_discarded);
+}
+
 /* --- the run's side ------------------------------------------------------- */
 
 static void hook_out(nook_task *task, void *user)
@@ -701,6 +793,8 @@ int main(void)
         task_test(who_is_ending_makes_none),
         task_test(another_thread_makes_none),
         task_test(D6_errno_is_the_makers_own_where_the_run_says_so),
+        task_test(what_a_task_releases_as_it_ends_makes_none),
+        task_test(a_discard_may_make_one_before_its_maker_goes_on),
         task_test(hooks_are_called_round_it),
         task_test(a_schedule_has_no_choice_in_it),
     };

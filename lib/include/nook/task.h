@@ -137,13 +137,14 @@ typedef struct nook_task_options {
  * its own context, until it parks for the first time or ends, and the caller goes on at
  * once after that, before anybody else of the worker. *out is not written until then. The
  * call may park, but for no other's sake: a cancel does not end it. A callback may
- * make one; hooks of the run may not. Who shares the caller's context may be eager: the
- * caller stands still meanwhile [A24, D3].
+ * make one; hooks of the run may not, nor what a task's end releases. Who shares the
+ * caller's context may be eager: the caller stands still meanwhile [A24, D3].
  * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range; eager, and another
  * worker. NOOK_EBUSY: eager, and its context is in use on another worker. NOOK_ENOTASK; also
- * eager, and the caller is ending. NOOK_ENOMEM. NOOK_ECANCELED: the run is ending, and takes
- * nothing new. Or what a variable's `duplicate` returned. A task for which no stack is left
- * when it is to start does not run; its result is NOOK_ENOMEM.
+ * eager, and the caller is ending, or is called by a task's end. NOOK_ENOMEM.
+ * NOOK_ECANCELED: the run is ending, and takes nothing new. Or what a variable's `duplicate`
+ * returned. A task for which no stack is left when it is to start does not run; its result
+ * is NOOK_ENOMEM.
  * Where a task was spawned and then never runs, because of that, of a cancel before its
  * start, or of the end of its run, discard(arg) is called for it, where there is one: once,
  * on a worker, in the task's context but in no task, before anybody who joins it wakes.
