@@ -464,9 +464,9 @@ static void a_groups_error_comes_at_once(void **state)
 
 static int blocked(int signo)
 {
-    sigset_t set;
-    (void)pthread_sigmask(SIG_SETMASK, NULL, &set);
-    return sigismember(&set, signo);
+    sigset_t mask;
+    (void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    return sigismember(&mask, signo);
 }
 
 static int ask_mask(void *arg)
@@ -478,12 +478,12 @@ static int ask_mask(void *arg)
 static int make_with_a_mask(void *arg)
 {
     nook_task *task;
-    sigset_t set;
+    sigset_t usr1;
     int mask = -1;
     (void)arg;
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR1);
-    WANT(nook_task_sigmask(SIG_BLOCK, &set, NULL) == 0);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    WANT(nook_task_sigmask(SIG_BLOCK, &usr1, NULL) == 0);
     WANT(nook_task_spawn(&task, ask_mask, &mask, &eager) == 0);
     WANT(nook_task_done(task) && mask == 0);
     WANT(blocked(SIGUSR1) == 1);
