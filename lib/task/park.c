@@ -63,13 +63,15 @@ static int land(void *arg)
 {
     struct nook__worker *worker = arg;
     nook_task *task = nook__current(worker), *left = worker->left;
+    int yielded =
+        !task->in_park; /* asked now: what is buried may call back, and that may park */
     nook__fiber_arrive(&task->fiber);
     worker->left = NULL;
     if (left != NULL && worker->parking != NULL)
         commit(worker, left, worker->parking);
     else if (left != NULL)
         bury(worker, left);
-    return !task->in_park && nook__take_cancel(task) ? NOOK_ECANCELED : 0;
+    return yielded && nook__take_cancel(task) ? NOOK_ECANCELED : 0;
 }
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task)

@@ -410,8 +410,7 @@ static int look_on_each(void *arg)
     int rc = nook_task_spawn(&task, take_it_along, own, &travels);
     rc = rc != 0 ? rc : join_result(task);
     for (unsigned worker = 1; rc == 0 && worker <= 3; worker++) {
-        if (worker > 1)
-            rc = nook_task_migrate(worker);
+        rc = nook_task_migrate(worker); /* to the first, too: it has parked since */
         look(own);
     }
     return rc;
