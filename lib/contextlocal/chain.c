@@ -7,22 +7,27 @@
  * chain owns one reference to each of its contexts.
  *
  * Whose turn it is. A context is entered by one chain at a time. The thread that
- * enters it first is its home, and goes in and out with plain loads and stores: it
- * writes TURNING to `inside`, looks whether it is the home still, and then writes IN or
- * OUT. Nor does it count the chain's reference, since whoever else holds the context
- * looks at `inside` before he frees it. Once another thread wants to enter, the context
- * is shared: under the lock of the rare side its home goes, all threads pass a barrier,
- * the last turn comes to its end, and the reference of who is inside is counted after
- * all. From then on, and for good, who enters exchanges `entered` and counts.
+ * enters it first is its home, and goes in and out with plain loads and stores of `turn`,
+ * which holds the home's number and where it is. Nor does it count the chain's reference,
+ * since whoever else holds the context looks at `turn` before he frees it. Once another
+ * thread wants to enter, the context is shared: under the lock of the rare side `shared`
+ * is set, all threads pass a barrier, and if the home is inside then, that is noted in
+ * `entered`, and the chain's reference counted after all. From then on, and for good, who
+ * enters exchanges `entered` and counts.
+ *
+ * The home looks at `shared` after its store. Where that is set, who enters reads in
+ * `entered` whether he was let in. Who leaves must not look back, since the context may be
+ * freed as soon as nobody is in it: so he says TURNING, looks, and then OUT, or IN again;
+ * who shares waits for that. `turn` is GONE once the context is shared. A store of the home
+ * may come after that, but then the home has seen `shared`, and says GONE itself.
  *
  * Who leaves need not be who entered, since tasks and chains move between threads.
  * Another than the home leaves under the lock while it is not clear whether the
  * chain's reference was counted.
  *
  * Where only one reference is left beside that of a chain that did not count, its
- * holder keeps it for the chain, and the context is shared, too. Nobody else can begin a
- * turn then, who would need a reference; and who ends one touches nothing after OUT. So
- * a context that nobody is in goes without a barrier.
+ * holder keeps it for the chain, and the context is shared, too. Nobody else can enter
+ * then, who would need a reference. So a context that nobody is in goes without a barrier.
  */
 #include "base/alone.h"
 #include "base/probe.h"
@@ -31,53 +36,69 @@
 
 #include <sched.h>
 
-enum { OUT, TURNING, IN }; /* of `inside` */
+enum { OUT, IN, TURNING, WHERE = 3 };      /* of `turn`, beside the number */
+enum { HOMELY, SHARING, SHARED };          /* of `shared` */
+enum { NOT_ENTERED, ENTERED, WAS_INSIDE }; /* of `entered`; the last: at home, when shared */
 
-static inline uint32_t home_of(nook_context *context)
+static inline uint32_t turn_of(nook_context *context)
 {
-    return atomic_load_explicit(&context->home, memory_order_acquire);
+    return atomic_load_explicit(&context->turn, memory_order_acquire);
 }
 
-static inline unsigned inside(nook_context *context)
+static inline void set_turn(nook_context *context, uint32_t turn)
 {
-    return atomic_load_explicit(&context->inside, memory_order_acquire);
+    atomic_store_explicit(&context->turn, turn, memory_order_release);
 }
 
-static inline void set_inside(nook_context *context, uint8_t now)
+static inline unsigned shared_of(nook_context *context)
 {
-    atomic_store_explicit(&context->inside, now, memory_order_release);
+    return atomic_load_explicit(&context->shared, memory_order_acquire);
 }
 
-static inline int is_entered(nook_context *context)
+static inline unsigned entered_of(nook_context *context)
 {
-    return inside(context) == IN ||
-           atomic_load_explicit(&context->entered, memory_order_acquire) != 0;
+    return atomic_load_explicit(&context->entered, memory_order_acquire);
 }
 
-/* How the home's last turn ended. */
-static unsigned await_turn(nook_context *context)
+static int is_entered(nook_context *context)
 {
-    unsigned now;
-    while ((now = inside(context)) == TURNING)
+    if (shared_of(context) == SHARED)
+        return entered_of(context) != NOT_ENTERED;
+    uint32_t turn = turn_of(context);
+    return turn == NOOK__GONE ? entered_of(context) != NOT_ENTERED : (turn & WHERE) == IN;
+}
+
+/* Where the home was when it last left or entered. */
+static uint32_t await_turn(nook_context *context)
+{
+    uint32_t where;
+    while ((where = turn_of(context) & WHERE) == TURNING)
         sched_yield();
-    return now;
+    return where;
+}
+
+static void share_locked(nook_context *context)
+{
+    atomic_store_explicit(&context->shared, SHARING, memory_order_relaxed);
+    if ((turn_of(context) & ~(uint32_t)WHERE) != nook__number_get())
+        nook__barrier();
+    if (await_turn(context) == IN) {
+        nook__refs_take(&context->refs);
+        atomic_store_explicit(&context->entered, WAS_INSIDE, memory_order_relaxed);
+    }
+    atomic_store_explicit(&context->shared, SHARED, memory_order_release);
 }
 
 /* The context is nobody's home from now on. */
 static void share(nook_context *context)
 {
-    struct nook__thread *thread = nook__thread_get();
-    nook__rare_lock();
-    uint32_t home = home_of(context);
-    if (home != NOOK__SHARED) {
-        atomic_store_explicit(&context->home, NOOK__SHARING, memory_order_relaxed);
-        if (thread == NULL || thread->number != home)
-            nook__barrier();
-        if (await_turn(context) == IN)
-            nook__refs_take(&context->refs);
-        atomic_store_explicit(&context->home, NOOK__SHARED, memory_order_release);
+    if (shared_of(context) != SHARED) {
+        nook__rare_lock();
+        if (shared_of(context) != SHARED)
+            share_locked(context);
+        nook__rare_unlock();
     }
-    nook__rare_unlock();
+    set_turn(context, NOOK__GONE);
 }
 
 /* --- references ----------------------------------------------------------- */
@@ -97,7 +118,8 @@ static inline int are_last(nook_context *context, uint32_t n)
 
 int nook__context_is_callers(nook_context *context)
 {
-    return are_last(context, 1) && inside(context) == OUT;
+    int counted = shared_of(context) == SHARED;
+    return are_last(context, 1) && (counted || (turn_of(context) & WHERE) == OUT);
 }
 
 /* 1: only the caller's n references are left, else 0, and they are given up. */
@@ -118,12 +140,13 @@ static int keep_last(nook_context *context, uint32_t n)
 
 static __attribute__((noinline)) void drop_counting(nook_context *context, uint32_t n)
 {
-    if (!keep_last(context, n))
-        return;
-    if (inside(context) != OUT && home_of(context) != NOOK__SHARED) {
-        share(context);
+    for (;;) {
+        int counted = shared_of(context) == SHARED; /* already when the references are */
         if (!keep_last(context, n))
             return;
+        if (counted || (turn_of(context) & WHERE) == OUT)
+            break;
+        share(context);
     }
     nook__context_give_back(context->map);
     nook__block_give(NOOK__CONTEXT_BLOCK, context);
@@ -134,7 +157,8 @@ static __attribute__((noinline)) void drop_counting(nook_context *context, uint3
 void nook__context_drop(nook_context *context, uint32_t n)
 {
     nook_context *current = nook__current_get();
-    if (__builtin_expect(current == NULL || !are_last(context, n) || inside(context) != OUT ||
+    if (__builtin_expect(current == NULL || !are_last(context, n) ||
+                             (turn_of(context) & WHERE) != OUT ||
                              !nook__map_takes_back(&current->map, &context->map),
                          0)) {
         drop_counting(context, n);
@@ -154,89 +178,108 @@ void nook_context_unref(nook_context *context)
 
 /* --- entering and leaving ------------------------------------------------- */
 
-/* Is the calling thread at home? */
-static inline int at_home(nook_context *context, const struct nook__thread *thread)
+/* The home's look at `shared`, after its store of `turn`, where there are no fences. Who
+ * finds it set looks again under the lock, or with acquire. */
+static inline unsigned look(nook_context *context)
 {
-    return thread != NULL && home_of(context) == thread->number;
-}
-
-/*
- * At home: 1, the turn has begun; 0, and `inside` is what it was. Not where
- * nook__attention has any of what the caller heeds.
- */
-static inline int begin_turn(nook_context *context, const struct nook__thread *thread,
-                             uint8_t was, uint32_t heed)
-{
-    uint32_t number = thread->number;
-    if (__builtin_expect(inside(context) != was, 0))
-        return 0;
-    set_inside(context, TURNING);
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect((nook__attention_get() & heed) == 0 && home_of(context) == number, 1))
-        return 1;
-    set_inside(context, was);
-    return 0;
+    return atomic_load_explicit(&context->shared, memory_order_relaxed);
 }
 
-/* Makes the calling thread the home of a context that has none yet. */
-static void settle(nook_context *context, const struct nook__thread *thread)
+static unsigned look_fencing(nook_context *context)
 {
-    uint32_t none = NOOK__NO_HOME;
-    if (home_of(context) == none && thread != NULL && thread->number != NOOK__NOBODY &&
-        !nook__needs_fence())
-        atomic_compare_exchange_strong_explicit(&context->home, &none, thread->number,
-                                                memory_order_acquire, memory_order_relaxed);
+    if (nook__needs_fence())
+        atomic_thread_fence(memory_order_seq_cst);
+    return look(context);
 }
 
-/* Marks the context entered; the chain then owns a reference, counted or not. */
-static int take_turn(nook_context *context)
+static int enter_shared(nook_context *context)
 {
-    const struct nook__thread *thread = nook__thread_require();
-    uint8_t no = 0;
-    settle(context, thread);
-    if (at_home(context, thread)) {
-        if (begin_turn(context, thread, OUT, NOOK__FENCES)) {
-            set_inside(context, IN);
-            return 0;
-        }
-        if (inside(context) == IN)
-            return NOOK_EENTERED;
-    }
+    uint8_t no = NOT_ENTERED;
     share(context);
-    if (await_turn(context) == IN ||
-        !atomic_compare_exchange_strong_explicit(&context->entered, &no, 1,
+    if (!atomic_compare_exchange_strong_explicit(&context->entered, &no, ENTERED,
                                                  memory_order_acquire, memory_order_relaxed))
         return NOOK_EENTERED;
     nook__refs_take(&context->refs);
     return 0;
 }
 
-static void mark_left(nook_context *context)
+/* The home has said IN: but whoever shared may not have seen it. */
+static int stay(nook_context *context)
 {
-    if (inside(context) == IN)
-        set_inside(context, OUT);
-    else
-        atomic_store_explicit(&context->entered, 0, memory_order_release);
+    if (look_fencing(context) == HOMELY)
+        return 0;
+    share(context);
+    return entered_of(context) == WAS_INSIDE ? 0 : enter_shared(context);
+}
+
+/* 1: the calling thread is the home, became it perhaps, and says IN. */
+static int step_in(nook_context *context, uint32_t number)
+{
+    uint32_t turn = turn_of(context);
+    if (turn == NOOK__NO_HOME)
+        return number != 0 && !nook__needs_fence() &&
+               atomic_compare_exchange_strong_explicit(&context->turn, &turn, number + IN,
+                                                       memory_order_acq_rel,
+                                                       memory_order_relaxed);
+    if (turn != number + OUT)
+        return 0;
+    set_turn(context, number + IN);
+    return 1;
+}
+
+/* Marks the context entered; the chain then owns a reference, counted or not. */
+static int take_turn(nook_context *context)
+{
+    (void)nook__thread_require();
+    uint32_t number = nook__number_get();
+    if (step_in(context, number))
+        return stay(context);
+    if (turn_of(context) == number + IN)
+        return NOOK_EENTERED;
+    return enter_shared(context);
+}
+
+/* 1: the calling thread is the home, and has left. */
+static int step_out(nook_context *context, uint32_t number)
+{
+    if (turn_of(context) != number + IN)
+        return 0;
+    set_turn(context, number + TURNING);
+    int left = look_fencing(context) == HOMELY;
+    set_turn(context, number + (left ? OUT : IN));
+    return left;
+}
+
+/* 1: another than the home has left a context that is not shared. */
+static int leave_for_home(nook_context *context)
+{
+    if (shared_of(context) == SHARED)
+        return 0;
+    nook__rare_lock();
+    int homely = shared_of(context) != SHARED;
+    if (homely)
+        set_turn(context, turn_of(context) - IN + OUT);
+    nook__rare_unlock();
+    return homely;
 }
 
 /* Marks the context left: 1 where the chain's reference is counted, and to be given up. */
 static int end_turn(nook_context *context)
 {
-    const struct nook__thread *thread = nook__thread_get();
-    if (at_home(context, thread) && begin_turn(context, thread, IN, NOOK__FENCES)) {
-        set_inside(context, OUT);
+    if (step_out(context, nook__number_get()) || leave_for_home(context))
         return 0;
-    }
-    int counted = home_of(context) == NOOK__SHARED;
-    if (counted) {
-        mark_left(context);
-        return 1;
-    }
-    nook__rare_lock();
-    counted = home_of(context) == NOOK__SHARED;
-    mark_left(context);
-    nook__rare_unlock();
-    return counted;
+    set_turn(context, NOOK__GONE);
+    atomic_store_explicit(&context->entered, NOT_ENTERED, memory_order_release);
+    return 1;
+}
+
+/* Of one that is marked entered. */
+static inline void put_on_top(nook_context *context, nook_context *before)
+{
+    context->prev = before;
+    nook__current_set(context);
+    NOOK__PROBE2(context_enter, context, before);
 }
 
 static __attribute__((noinline)) int enter_anywhere(nook_context *context)
@@ -249,26 +292,32 @@ static __attribute__((noinline)) int enter_anywhere(nook_context *context)
         rc = take_turn(context);
     if (rc < 0)
         return rc;
-    context->prev = before;
-    nook__current_set(context);
-    NOOK__PROBE2(context_enter, context, before);
+    put_on_top(context, before);
     nook__switched(context);
     return 0;
 }
 
-/* A thread with a record is watched already, and without watchers nobody is told. */
+/* The home has said IN, but somebody shares, or watches. */
+static __attribute__((noinline)) int enter_heeding(nook_context *context)
+{
+    int rc = stay(context);
+    if (rc < 0)
+        return rc;
+    put_on_top(context, nook__current_get());
+    nook__switched(context);
+    return 0;
+}
+
+/* A thread with a number is watched already, and without watchers nobody is told. */
 int nook_context_enter(nook_context *context)
 {
-    const struct nook__thread *thread = nook__thread_get();
-    nook_context *before = nook__current_get();
-    if (__builtin_expect(context == NULL || !at_home(context, thread) ||
-                             !begin_turn(context, thread, OUT, UINT32_MAX),
-                         0))
+    uint32_t number = nook__number_get();
+    if (__builtin_expect(context == NULL || turn_of(context) != number + OUT, 0))
         return enter_anywhere(context);
-    set_inside(context, IN);
-    context->prev = before;
-    nook__current_set(context);
-    NOOK__PROBE2(context_enter, context, before);
+    set_turn(context, number + IN);
+    if (__builtin_expect((look(context) | nook__attention_get()) != 0, 0))
+        return enter_heeding(context);
+    put_on_top(context, nook__current_get());
     return 0;
 }
 
@@ -290,16 +339,24 @@ static __attribute__((noinline)) int exit_anywhere(nook_context *context)
     return 0;
 }
 
+static __attribute__((noinline)) int exit_heeding(nook_context *context, uint32_t number)
+{
+    set_turn(context, number + IN);
+    return exit_anywhere(context);
+}
+
 int nook_context_exit(nook_context *context)
 {
-    const struct nook__thread *thread = nook__thread_get();
+    uint32_t number = nook__number_get();
     if (__builtin_expect(context == NULL || nook__current_get() != context ||
-                             !at_home(context, thread) ||
-                             !begin_turn(context, thread, IN, UINT32_MAX),
+                             turn_of(context) != number + IN,
                          0))
         return exit_anywhere(context);
+    set_turn(context, number + TURNING);
+    if (__builtin_expect((look(context) | nook__attention_get()) != 0, 0))
+        return exit_heeding(context, number);
     nook_context *below = context->prev;
-    set_inside(context, OUT);
+    set_turn(context, number + OUT);
     nook__current_set(below);
     NOOK__PROBE2(context_exit, context, below);
     return 0;

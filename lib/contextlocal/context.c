@@ -282,7 +282,7 @@ uint64_t nook__context_number(void)
 
 static inline void fill(nook_context *context, struct nook__map map)
 {
-    *context = (nook_context){.map = map, .refs = 1};
+    *context = (nook_context){.map = map, .refs = 1, .turn = NOOK__NO_HOME};
     NOOK__COUNT(contexts, 1);
 }
 

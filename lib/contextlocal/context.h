@@ -9,9 +9,9 @@
 struct nook_context {
     struct nook__map map;
     _Atomic uint32_t refs;
-    _Atomic uint32_t home;   /* a thread's number: see chain.c */
-    _Atomic uint8_t inside;  /* by the home thread */
-    _Atomic uint8_t entered; /* by others */
+    _Atomic uint32_t turn;   /* at home: see chain.c */
+    _Atomic uint8_t shared;  /* is there no home any more? */
+    _Atomic uint8_t entered; /* where it is shared */
     _Atomic uint8_t writing; /* see "Who may touch the map" in context.c */
     _Atomic uint8_t reading;
     uint64_t id;        /* never reused: tokens compare it; 0 until there is one */

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the library keeps per thread: the one thread-local of this room, two words.
- * The first is the current context. The second is the thread's record (thread.h),
- * which the paths that make and drop things need, and get does not.
+ * What the library keeps per thread: the one thread-local of this room, three
+ * words. The first is the current context. The second is the thread's record (thread.h),
+ * which the paths that make and drop things need, and get does not. The third is the
+ * thread's number, by which contexts know their home: its own, never reused, and 0 where
+ * there is no record.
  *
  * A green task may park on one thread and resume on another between any two
  * calls: so it is read and written as base/thread_word.h says.
@@ -19,6 +21,7 @@ struct nook__thread;
 struct nook__mine {
     nook_context *current;
     struct nook__thread *thread;
+    uint64_t number;
 };
 
 /* Seen by all, for what nook/inline.h puts into programs reads the first word. */
@@ -58,6 +61,18 @@ static inline void nook__thread_set(struct nook__thread *thread)
     NOOK__WORD_STORE(nook__mine, 8, thread);
 }
 
+static inline uint32_t nook__number_get(void)
+{
+    uint64_t number;
+    NOOK__WORD_LOAD(nook__mine, 16, number);
+    return (uint32_t)number;
+}
+
+static inline void nook__number_set(uint64_t number)
+{
+    NOOK__WORD_STORE(nook__mine, 16, number);
+}
+
 #else
 
 struct nook__mine *nook__mine_address(void);
@@ -88,6 +103,16 @@ static inline struct nook__thread *nook__thread_get(void)
 static inline void nook__thread_set(struct nook__thread *thread)
 {
     nook__mine_address()->thread = thread;
+}
+
+static inline uint32_t nook__number_get(void)
+{
+    return (uint32_t)nook__mine_address()->number;
+}
+
+static inline void nook__number_set(uint64_t number)
+{
+    nook__mine_address()->number = number;
 }
 
 #endif

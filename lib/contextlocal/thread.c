@@ -60,7 +60,8 @@ static uint32_t new_number(void)
 {
     static _Atomic uint64_t last;
     uint64_t number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
-    return number < NOOK__SHARING ? (uint32_t)number : NOOK__NOBODY;
+    return number < NOOK__NO_HOME / NOOK__NUMBER_STEP ? (uint32_t)number * NOOK__NUMBER_STEP
+                                                      : 0;
 }
 
 static struct nook__thread *make_record(void)
@@ -72,8 +73,8 @@ static struct nook__thread *make_record(void)
         return NULL;
     for (int kind = 0; kind < NOOK__KINDS; kind++)
         thread->room[kind] = NOOK__KEEPS_BLOCKS ? kinds[kind].most : 0;
-    thread->number = new_number();
     nook__thread_set(thread);
+    nook__number_set(new_number());
     return thread;
 }
 
@@ -91,6 +92,7 @@ void nook__thread_forget(void)
     if (thread == NULL)
         return;
     nook__thread_set(NULL);
+    nook__number_set(0);
     for (int kind = 0; kind < NOOK__KINDS; kind++)
         for (struct nook__block *next, *block = thread->kept[kind]; block != NULL;
              block = next) {

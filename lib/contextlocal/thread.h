@@ -22,17 +22,16 @@ struct nook__block {
     struct nook__block *next;
 };
 
-/* In place of a thread's number; no thread has one of them. */
-#define NOOK__NO_HOME 0u
-#define NOOK__SHARING (UINT32_MAX - 2)
-#define NOOK__SHARED (UINT32_MAX - 1)
-#define NOOK__NOBODY UINT32_MAX
+/* In place of a thread's number in a context; no thread has one of them. The lowest bits of
+ * a number are free: chain.c. */
+#define NOOK__NUMBER_STEP 4u
+#define NOOK__NO_HOME (UINT32_MAX - 7)
+#define NOOK__GONE UINT32_MAX
 
 struct nook__thread {
     struct nook__block *kept[NOOK__KINDS]; /* free ones, last in first out */
     uint32_t room[NOOK__KINDS];            /* how many more may be kept */
     uint64_t next_id, end_id;              /* numbers of contexts that this thread may give */
-    uint32_t number;                       /* its own, never reused: chain.c */
 };
 
 /* Once in a process, before anything else: 0 or NOOK_ENOMEM. In context.c. */

@@ -117,6 +117,8 @@ broken "$wrong" turn -DBROKEN=3           # home does not look again
 broken "$wrong" turn -DBROKEN=4           # who drops does not look inside
 broken "$wrong" turn -DBROKEN=5 -DMOVES=1 -DOTHERS=1 # who leaves for home takes no lock
 broken "$wrong" turn -DBROKEN=6           # who is inside is not counted
+broken "$wrong" turn -DBROKEN=7           # home takes itself for let in
+broken "$wrong" turn -DBROKEN=8           # the turn is left as it was when shared
 
 if [ $large = 1 ]; then
     for scenario in 1 2 3 4 5 6 7 8 9 10 11 12; do

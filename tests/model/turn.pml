@@ -11,9 +11,9 @@
  * reference and gives it up at the end. With MOVES, somebody else leaves for Home, whose
  * chain has moved to another thread, while Home wants in again.
  *
- * Home's stores of `inside` are buffered in order and come out when they like, at the
- * latest at a barrier or at Home's next locked instruction. Other stores come out at
- * once. Left out: threads without a number, fences instead of the barrier.
+ * Home's stores of `turn` are buffered in order and come out when they like, at the
+ * latest at a barrier, at Home's next locked instruction or at its next store of `entered`.
+ * Other stores come out at once. Left out: threads without a number, fences instead of the barrier.
  */
 #ifndef OTHERS
 #define OTHERS 2
@@ -28,15 +28,24 @@
 #define BROKEN 0
 #endif
 
-#define OUT 0
-#define TURNING 1
+/* Of `turn`; that it is Home's number is not shown. */
+#define NO_HOME 0
+#define OUT 1
 #define IN 2
-#define NONE 0
-#define HOME 1
-#define SHARING 2
-#define SHARED 3
+#define TURNING 3
+#define GONE 4
 
-byte inside, entered, home, refs;
+/* Of `shared`. */
+#define HOMELY 0
+#define SHARING 1
+#define SHARED 2
+
+/* Of `entered`. */
+#define NOT_ENTERED 0
+#define ENTERED 1
+#define WAS_INSIDE 2
+
+byte turn, shared, entered, refs;
 byte buffer[3], buffered; /* the oldest first */
 bit rare_lock, freed, moved;
 byte within, over;
@@ -46,7 +55,7 @@ byte within, over;
 inline come_out()
 {
     d_step {
-        if :: buffered -> inside = buffer[buffered - 1]; buffered = 0; HOLD :: else fi
+        if :: buffered -> turn = buffer[buffered - 1]; buffered = 0; HOLD :: else fi
     }
 }
 
@@ -57,7 +66,7 @@ end:
     do
     :: d_step {
         buffered ->
-            inside = buffer[0];
+            turn = buffer[0];
             buffer[0] = buffer[1];
             buffer[1] = buffer[2];
             buffered--;
@@ -67,15 +76,15 @@ end:
 }
 
 /* Only Home has what is in the buffer. */
-#define INSIDE(at_home) (at_home && buffered -> buffer[buffered - 1] : inside)
+#define TURN(at_home) (at_home && buffered -> buffer[buffered - 1] : turn)
 
-inline set_inside(at_home, value)
+inline set_turn(at_home, value)
 {
     atomic {
         HOLD;
         if
         :: at_home -> buffered < 3 -> buffer[buffered] = value; buffered++
-        :: else -> inside = value
+        :: else -> turn = value
         fi
     }
 }
@@ -84,21 +93,30 @@ inline locked(at_home) { if :: at_home -> come_out() :: else fi }
 
 inline share(at_home)
 {
-    atomic { !rare_lock -> rare_lock = 1; locked(at_home) }
     HOLD;
     if
-    :: home == SHARED
+    :: shared == SHARED
     :: else ->
-        home = SHARING;
-        if :: !at_home && BROKEN != 1 -> come_out() /* membarrier */ :: else fi;
-        atomic { /* one look, however long it takes until it says something */
-            HOLD;
-            INSIDE(at_home) != TURNING || BROKEN == 2;
-            if :: INSIDE(at_home) == IN && BROKEN != 6 -> refs++ :: else fi
-        }
-        home = SHARED
+        atomic { !rare_lock -> rare_lock = 1; locked(at_home) }
+        HOLD;
+        if
+        :: shared == SHARED
+        :: else ->
+            shared = SHARING;
+            if :: !at_home && BROKEN != 1 -> come_out() /* membarrier */ :: else fi;
+            atomic { /* one look, however long it takes until it says something */
+                HOLD;
+                TURN(at_home) != TURNING || BROKEN == 2;
+                if
+                :: TURN(at_home) == IN && BROKEN != 6 -> refs++; entered = WAS_INSIDE
+                :: else
+                fi
+            }
+            shared = SHARED
+        fi;
+        rare_lock = 0
     fi;
-    rare_lock = 0
+    if :: BROKEN != 8 -> set_turn(at_home, GONE) :: else fi
 }
 
 /* last: 1, and the reference is kept; else it was given up. */
@@ -115,73 +133,93 @@ inline keep_last(at_home)
 
 inline unref(at_home)
 {
-    keep_last(at_home);
-    if
-    :: last ->
-        HOLD;
+    do
+    :: atomic { HOLD; counted = shared == SHARED };
+        keep_last(at_home);
         if
-        :: INSIDE(at_home) != OUT && BROKEN != 4 ->
+        :: last ->
+            HOLD;
             if
-            :: home != SHARED -> share(at_home); keep_last(at_home)
-            :: else
+            :: counted || TURN(at_home) == OUT || TURN(at_home) == NO_HOME || BROKEN == 4 ->
+                atomic { locked(at_home); HOLD; assert(!within); freed = 1 };
+                break
+            :: else -> share(at_home)
             fi
-        :: else
-        fi;
-        if
-        :: last -> atomic { locked(at_home); HOLD; assert(!within); freed = 1 }
-        :: else
+        :: else -> break
         fi
-    :: else
-    fi
+    od
 }
 
 /* done: 1, inside now. */
 inline enter_shared(at_home)
 {
-    if :: home != SHARED -> share(at_home) :: else fi;
-    atomic { HOLD; INSIDE(at_home) != TURNING; done = INSIDE(at_home) != IN }
-    atomic { if :: done -> HOLD; locked(at_home); done = !entered; entered = 1 :: else fi }
+    share(at_home);
+    atomic {
+        HOLD;
+        locked(at_home);
+        done = entered == NOT_ENTERED;
+        if :: done -> entered = ENTERED :: else fi
+    }
     if :: done -> HOLD; refs++ :: else fi
 }
 
 inline come_in() { d_step { assert(!within); within = 1 } }
 
-inline mark_left(at_home)
-{
-    if :: INSIDE(at_home) == IN -> set_inside(at_home, OUT) :: else -> HOLD; entered = 0 fi
-}
-
-/* Where the leaver has not had a turn of the home's. */
+/* Where the leaver has not left as the home does. */
 inline leave_shared(at_home)
 {
+    HOLD;
+    done = shared == SHARED;
     if
-    :: home == SHARED || BROKEN == 5 -> done = home == SHARED; mark_left(at_home)
-    :: else ->
+    :: done
+    :: !done && BROKEN == 5 -> set_turn(at_home, OUT)
+    :: !done && BROKEN != 5 ->
         atomic { !rare_lock -> rare_lock = 1; locked(at_home) }
-        done = home == SHARED;
-        mark_left(at_home);
+        HOLD;
+        done = shared == SHARED;
+        if :: !done -> set_turn(at_home, OUT) :: else fi;
         rare_lock = 0
     fi;
-    if :: done -> unref(at_home) :: else fi
+    if
+    :: done ->
+        set_turn(at_home, GONE);
+        atomic { HOLD; locked(at_home); entered = NOT_ENTERED }
+        unref(at_home)
+    :: else
+    fi
 }
 
 proctype Home()
 {
     byte n;
-    bit last, done, dropped;
+    bit last, done, dropped, counted, in;
     do
     :: n < ENTERS ->
         n++;
-        atomic { if :: home == NONE -> locked(1); home = HOME :: else fi }
         done = 0;
+        in = 0;
+        atomic {
+            HOLD;
+            if :: TURN(1) == NO_HOME -> locked(1); turn = IN; in = 1 :: else fi
+        }
         if
-        :: home == HOME && INSIDE(1) == OUT ->
-            set_inside(1, TURNING);
+        :: in
+        :: !in && TURN(1) == OUT -> set_turn(1, IN); in = 1
+        :: else
+        fi;
+        if
+        :: in ->
+            HOLD;
             if
-            :: home == HOME || BROKEN == 3 -> set_inside(1, IN); done = 1
-            :: else -> set_inside(1, OUT); enter_shared(1)
+            :: shared == HOMELY || BROKEN == 3 -> done = 1
+            :: else ->
+                share(1);
+                if
+                :: entered == WAS_INSIDE || BROKEN == 7 -> done = 1
+                :: else -> enter_shared(1)
+                fi
             fi
-        :: home == HOME && INSIDE(1) == IN /* who is to leave for it has not done it yet */
+        :: !in && TURN(1) == IN -> assert(MOVES) /* who is to leave has not done it yet */
         :: else -> enter_shared(1)
         fi;
         if
@@ -195,11 +233,12 @@ proctype Home()
             fi;
             within = 0;
             if
-            :: home == HOME && INSIDE(1) == IN ->
-                set_inside(1, TURNING);
+            :: TURN(1) == IN ->
+                set_turn(1, TURNING);
+                HOLD;
                 if
-                :: home == HOME -> set_inside(1, OUT)
-                :: else -> set_inside(1, IN); leave_shared(1)
+                :: shared == HOMELY -> set_turn(1, OUT)
+                :: else -> set_turn(1, IN); leave_shared(1)
                 fi
             :: else -> leave_shared(1)
             fi
@@ -213,7 +252,7 @@ proctype Home()
 /* Has the chain that Home entered, and a reference. */
 proctype Mover()
 {
-    bit last, done;
+    bit last, done, counted;
     moved || over == OTHERS + 1;
     if
     :: moved -> within = 0; leave_shared(0)
@@ -225,7 +264,7 @@ proctype Mover()
 
 proctype Other()
 {
-    bit last, done;
+    bit last, done, counted;
     if :: enter_shared(0) :: true fi;
     if
     :: done -> come_in(); within = 0; leave_shared(0)
