@@ -15,7 +15,7 @@ int __real_epoll_pwait2(int epoll, struct epoll_event *events, int n,
 int __wrap_epoll_pwait2(int epoll, struct epoll_event *events, int n,
                         const struct timespec *time, const sigset_t *mask);
 
-enum { FREE, HOLD, HELD, SLEEPER_IN, LOOKED, GO };
+enum { FREE, HOLD, HELD, SLEEPER_IN, WRITTEN, LOOKED, GO };
 
 static atomic_int stage, lost;
 static int (*looks)(int epoll, struct epoll_event *events, int n);
@@ -247,22 +247,26 @@ static atomic_int found_late;
 static int looks_and_comes_late(int epoll, struct epoll_event *events, int n)
 {
     struct timespec none = {0};
+    (void)reached(WRITTEN);
     int found = __real_epoll_pwait2(epoll, events, n, &none, NULL);
-    (void)reached(GO);
     atomic_store(&found_late, found);
+    atomic_store(&stage, LOOKED);
+    (void)reached(GO);
     return found;
 }
 
-/* The report is of the old file; the number is another's by the time that it is heard. */
+/* The report is of the old file; the number is another's by the time that it is heard.
+   Who looks is held before there is anything to see: nobody else takes the report. */
 static int reuse_the_number(void *arg)
 {
     struct reused *reused = arg;
     nook_deadline deadline;
     int fd = reused->old[0];
-    if (write(reused->old[1], "x", 1) != 1)
-        return -1;
     atomic_store(&stage, HOLD);
-    if (!reached(HELD) || nook_task_cancel(reused->reader) != 0 || nook_close(fd) != 0 ||
+    if (!reached(HELD) || write(reused->old[1], "x", 1) != 1)
+        return -1;
+    atomic_store(&stage, WRITTEN);
+    if (!reached(LOOKED) || nook_task_cancel(reused->reader) != 0 || nook_close(fd) != 0 ||
         dup2(reused->quiet[0], fd) != fd)
         return -1;
     atomic_store(&awaited, fd);
