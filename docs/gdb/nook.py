@@ -119,8 +119,16 @@ def words(address, names):
     return {name: number(at[i]) for i, name in enumerate(names) if name}
 
 
-def saved_by_ucontext(extra):
-    machine = extra.cast(gdb.lookup_type("ucontext_t").pointer())["uc_mcontext"]
+def has_own_switch():
+    try:
+        gdb.parse_and_eval("(long)&nook__switch_start")
+    except gdb.error:
+        return False
+    return True
+
+
+def saved_by_ucontext(sp):
+    machine = sp.cast(gdb.lookup_type("ucontext_t").pointer())["uc_mcontext"]
     places = {"r12": 4, "r13": 5, "r14": 6, "r15": 7, "rbp": 10, "rbx": 11, "rsp": 15, "rip": 16}
     return {name: number(machine["gregs"][i]) for name, i in places.items()}
 
@@ -138,10 +146,10 @@ def saved_on_stack(sp, architecture):
 
 
 def registers_of(task):
-    switch = task["sw"]
-    if number(switch["extra"]) != 0:
-        return saved_by_ucontext(switch["extra"])
-    return saved_on_stack(number(switch["sp"]), gdb.selected_frame().architecture().name())
+    sp = task["sw"]["sp"]
+    if not has_own_switch():
+        return saved_by_ucontext(sp)
+    return saved_on_stack(number(sp), gdb.selected_frame().architecture().name())
 
 
 class Identity:

@@ -260,10 +260,11 @@ struct nook__place {
  * The record of a task. Those that are spare keep what the lists are, which is empty.
  */
 struct nook_task {
-    /* What a switch needs, given when it is made: one line of the caches. */
-    struct nook__event event;
+    /* What a switch needs: one line of the caches. */
     struct nook__switch sw;
     nook_context *chain; /* while it does not run */
+    _Atomic uint64_t parks;
+    struct nook__event event;
     /* From here on it is all zero when it is made. This begins with what a park needs. */
     _Alignas(16) atomic_int must_cancel; /* one of the requests is still to be delivered */
     atomic_int told;                     /* one was delivered, and it has not run since */
@@ -271,7 +272,6 @@ struct nook_task {
     unsigned char unusual; /* it ends, or carries a signal mask: a park looks closer */
     unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
     unsigned requests;     /* of cancellation, not taken back */
-    _Atomic uint64_t parks;
     struct nook__wait *wait;
     atomic_int done;
     int result;

@@ -21,8 +21,7 @@
 #include <stddef.h>
 
 struct nook__switch {
-    void *sp;
-    void *extra; /* ucontext_t * in the ucontext build, else unused */
+    void *sp; /* where the stack was left; in the ucontext build, what it keeps there */
 };
 
 /* Where a stack that nobody needs any more goes on: `on` of nook__switch_prepare is called
@@ -44,12 +43,12 @@ int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_
                          struct nook__exit (*entry)(void *arg), int (*on)(void *arg),
                          void *arg);
 
-/* Forgets a stack that will not be switched to again. Safe on {NULL, NULL} and twice. */
+/* Forgets a stack that will not be switched to again. Safe on {NULL} and twice. */
 void nook__switch_discard(struct nook__switch *s);
 
 /*
  * Saves here into *from and continues *to. Returns when somebody switches
- * back to *from, perhaps on another thread. *from may start as {NULL, NULL}:
+ * back to *from, perhaps on another thread. *from may start as {NULL}:
  * a thread's own stack needs no preparation. from and to may not be the same.
  *
  * nook__switch_on calls on(arg) first of all on the stack of *to, which may

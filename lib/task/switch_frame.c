@@ -59,12 +59,10 @@ int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_
     memset(frame, 0, sizeof *frame);
     first_frame(frame, (uintptr_t)entry, (uintptr_t)on, (uintptr_t)arg);
     to->sp = frame;
-    to->extra = NULL;
     return 0;
 }
 
 void nook__switch_discard(struct nook__switch *s)
 {
     s->sp = NULL;
-    s->extra = NULL;
 }

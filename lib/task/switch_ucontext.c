@@ -47,7 +47,7 @@ NOOK__UNINSTRUMENTED static void start_here(unsigned high, unsigned low)
     struct start *start = (struct start *)(uintptr_t)((uint64_t)high << 32 | low);
     (void)arrive(&start->parked);
     struct nook__exit where = start->entry(start->arg);
-    struct parked *there = where.to->extra;
+    struct parked *there = where.to->sp;
     there->on = where.arg != NULL ? start->on : NULL;
     there->arg = where.arg;
     setcontext(&there->context);
@@ -78,23 +78,21 @@ int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_
     start->parked.context.uc_link = NULL;
     makecontext(&start->parked.context, (void (*)(void))start_here, 2, (unsigned)(halves >> 32),
                 (unsigned)halves);
-    to->sp = NULL;
-    to->extra = &start->parked;
+    to->sp = &start->parked;
     return 0;
 }
 
 void nook__switch_discard(struct nook__switch *s)
 {
     s->sp = NULL;
-    s->extra = NULL;
 }
 
 NOOK__UNINSTRUMENTED int nook__switch_on(struct nook__switch *from, struct nook__switch *to,
                                          int (*on)(void *arg), void *arg)
 {
-    struct parked here, *there = to->extra;
+    struct parked here, *there = to->sp;
     fegetenv(&here.environment);
-    from->extra = &here;
+    from->sp = &here;
     there->on = on;
     there->arg = arg;
     swapcontext(&here.context, &there->context);

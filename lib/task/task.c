@@ -136,6 +136,7 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
     }
     task->chain =
         task->shared ? nook_context_ref(task->context) : nook__context_again(task->context);
+    atomic_store_explicit(&task->parks, 0, memory_order_relaxed);
     task->run = run;
     task->fn = fn;
     task->arg = arg;

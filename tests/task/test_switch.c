@@ -79,7 +79,7 @@ static void entry_is_aligned_for_any_top(void **state)
 static void a_stack_too_small_is_refused(void **state)
 {
     char tiny[64];
-    struct nook__switch s = {NULL, NULL};
+    struct nook__switch s = {NULL};
     (void)state;
     assert_int_equal(nook__switch_prepare(&s, tiny, sizeof tiny, raw_entry, NULL, NULL),
                      NOOK_ENOMEM);
