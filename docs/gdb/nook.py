@@ -246,7 +246,7 @@ class Backtrace(gdb.Command):
                     continue
                 found = True
                 print(describe(run, task))
-                if number(task["started"]) and not is_running(run, task):
+                if number(task["sw"]["sp"]) != 0 and not is_running(run, task):
                     print_backtrace(task)
         if not found:
             raise gdb.GdbError("nook: no such task")

@@ -16,10 +16,10 @@
 /* 1: it is to be passed on. */
 static int deliver(nook_task *task)
 {
-    if (task->told)
+    if (nook__is(task, NOOK__TOLD))
         return 0;
     if (task->wait == NULL || task->wait->undo == NULL)
-        task->must_cancel = 1;
+        nook__mark(task, NOOK__TO_CANCEL);
     else if (task->wait->next != NULL)
         return 1;
     else
@@ -29,11 +29,11 @@ static int deliver(nook_task *task)
 
 int nook__take_cancel(nook_task *task)
 {
-    if (!atomic_load_explicit(&task->must_cancel, memory_order_relaxed))
+    if (!nook__is(task, NOOK__TO_CANCEL))
         return 0;
     nook__lock(task->run);
-    int taken = task->must_cancel;
-    task->must_cancel = 0;
+    int taken = nook__is(task, NOOK__TO_CANCEL);
+    nook__unmark(task, NOOK__TO_CANCEL);
     nook__unlock(task->run);
     return taken;
 }
@@ -107,7 +107,7 @@ int nook_task_cancel(nook_task *task)
 unsigned nook__uncancel(nook_task *task)
 {
     if (task->requests > 0 && --task->requests == 0)
-        task->must_cancel = 0;
+        nook__unmark(task, NOOK__TO_CANCEL);
     return task->requests;
 }
 

@@ -31,6 +31,7 @@ int nook__failure_last(nook_task *task)
     }
     atomic_store_explicit(&task->refs, 1, memory_order_relaxed);
     task->event.kind = NOOK__FAILURE;
+    nook__mark(task, NOOK__OTHER);
     if (worker->run->schedule != NULL)
         nook__ready(worker->run, &task->event);
     else

@@ -272,7 +272,7 @@ static int wait_for_all(nook_group *group)
     if (left) /* a wait that is over would cost a turn */
         (void)nook__park(&wait.wait);
     nook__lock(task->run);
-    task->must_cancel = 0;
+    nook__unmark(task, NOOK__TO_CANCEL);
     nook__unlock(task->run);
     return cancelled;
 }
@@ -288,7 +288,9 @@ static int outcome(nook_group *group, int result, int cancelled)
     if (result < 0 && result != NOOK_ECANCELED)
         add_error(group, task, result);
     if (group->nook__errors > 0 && task->requests > 0)
-        task->must_cancel = 1; /* whoever else has asked is not forgotten over the errors */
+        nook__mark(
+            task,
+            NOOK__TO_CANCEL); /* whoever else has asked is not forgotten over the errors */
     return group->nook__errors > 0 ? group->nook__first : 0;
 }
 

@@ -72,6 +72,7 @@ int nook__handle_make(nook_handle **out, struct nook__run *run, nook_callback_fn
         return rc;
     }
     handle->event.kind = NOOK__CALLBACK;
+    atomic_init(&handle->event.look, NOOK__OTHER);
     nook__list_init(&handle->event.link);
     nook__list_init(&handle->all);
     nook__list_init(&handle->on_done.link);

@@ -126,7 +126,7 @@ static inline nook_task *task_of(struct nook__event *event)
 static nook_task *successor(struct nook__worker *worker)
 {
     nook_task *task = undisturbed(worker) ? task_of(nook__queue_next(worker)) : NULL;
-    if (task == NULL || (!task->started && (unwanted(task) || start(worker, task) != 0)))
+    if (task == NULL || (!nook__started(task) && (unwanted(task) || start(worker, task) != 0)))
         return NULL;
     nook__take(&task->event);
     worker->budget--;
@@ -144,11 +144,11 @@ static __attribute__((noinline)) int park_unusual(nook_task *task, struct nook__
 {
     if (task->ending)
         return nook__no_task();
-    task->unusual = 0;
+    nook__unmark(task, NOOK__UNUSUAL);
     nook__mask_off(task->mask);
     int rc = nook__park(wait);
     nook__mask_on(task->mask);
-    task->unusual = 1;
+    nook__mark(task, NOOK__UNUSUAL);
     return rc;
 }
 
@@ -158,7 +158,7 @@ int nook__park(struct nook__wait *wait)
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
     if (task == NULL)
         return nook__no_task();
-    if (__builtin_expect(task->unusual, 0))
+    if (__builtin_expect(nook__is(task, NOOK__UNUSUAL), 0))
         return park_unusual(task, wait);
     nook_task *next = successor(worker);
     worker->parking = wait;
@@ -210,7 +210,8 @@ static void live(nook_task *task)
     task->in_park = 0;
     nook__take_over(task); /* from who spawned it */
     task->result = task->fn(task->arg);
-    task->ending = task->unusual = 1;
+    task->ending = 1;
+    nook__mark(task, NOOK__UNUSUAL);
     run_ends(task);
     nook__hand_over(task);
 }
@@ -273,7 +274,7 @@ static int start(struct nook__worker *worker, nook_task *task)
         nook__spare_stack_put(worker, task);
         return rc;
     }
-    task->started = 1;
+    nook__unmark(task, NOOK__NEW);
     task->in_park = 1; /* a cancel on its way in is for its first park */
     NOOK__PROBE2(task_start, task->id, &task->name[0]);
     atomic_store_explicit(&task->stack_low, (uintptr_t)task->stack.low, memory_order_release);
@@ -318,13 +319,13 @@ static int begin(struct nook__wait *wait, nook_task *task)
 /* A request that came before the wait: it ends the wait, or goes on to who is waited for. */
 static void begin_cancelled(nook_task *task, struct nook__wait *wait)
 {
-    task->must_cancel = 0;
+    nook__unmark(task, NOOK__TO_CANCEL);
     if (!nook__breaking(task->run) && wait->next != NULL && begin(wait, task)) {
         nook__pass_on(task);
         return;
     }
     wait->result = NOOK_ECANCELED;
-    task->told = 1;
+    nook__mark(task, NOOK__TOLD);
     nook__hand_over(wait);
     nook__ready(task->run, &task->event);
 }
@@ -333,8 +334,7 @@ static void begin_cancelled(nook_task *task, struct nook__wait *wait)
 static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait)
 {
     struct nook__run *run = worker->run;
-    if (wait->begin == NULL && run->schedule == NULL &&
-        !atomic_load_explicit(&task->must_cancel, memory_order_relaxed) &&
+    if (wait->begin == NULL && run->schedule == NULL && !nook__is(task, NOOK__TO_CANCEL) &&
         !nook__breaking(run)) {
         if (nook__stays(&task->event))
             nook__enqueue(worker, &task->event);
@@ -343,7 +343,7 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
         return;
     }
     nook__lock(run);
-    if (wait->undo != NULL && (task->must_cancel || nook__breaking(run)))
+    if (wait->undo != NULL && (nook__is(task, NOOK__TO_CANCEL) || nook__breaking(run)))
         begin_cancelled(task, wait);
     else if (!begin(wait, task) && !task->event.ready)
         nook__ready(run, &task->event);
@@ -405,7 +405,7 @@ static void end(struct nook__worker *worker, nook_task *task)
 /* It has ended, and nobody is on its stack any more. */
 static void bury(struct nook__worker *worker, nook_task *task)
 {
-    if (task->started) {
+    if (nook__started(task)) {
         nook__fiber_free(&task->fiber);
         nook__switch_discard(&task->sw);
         atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
@@ -417,7 +417,7 @@ static void bury(struct nook__worker *worker, nook_task *task)
 
 static void finish(struct nook__worker *worker, nook_task *task)
 {
-    if (task->started && worker->run->watch.measure_stacks)
+    if (nook__started(task) && worker->run->watch.measure_stacks)
         nook__census_add(task, nook__stack_depth(&task->stack));
     if (!task->done)
         end(worker, task);
@@ -427,7 +427,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
 static int unwanted(nook_task *task)
 {
     nook__lock(task->run);
-    int unwanted = task->must_cancel || nook__breaking(task->run);
+    int unwanted = nook__is(task, NOOK__TO_CANCEL) || nook__breaking(task->run);
     nook__unlock(task->run);
     return unwanted;
 }
@@ -446,7 +446,7 @@ static void give_up(struct nook__worker *worker, nook_task *task, int result)
 static void run_task(struct nook__worker *worker, nook_task *task)
 {
     struct nook__wait *wait;
-    if (!task->started) {
+    if (!nook__started(task)) {
         int rc = unwanted(task) ? NOOK_ECANCELED : start(worker, task);
         if (rc != 0) {
             give_up(worker, task, rc);
@@ -550,7 +550,7 @@ void nook__interrupt(nook_task *task)
     if (task->wait == NULL || task->wait->undo == NULL)
         return;
     task->wait->undo(task->wait, task);
-    task->told = 1;
+    nook__mark(task, NOOK__TOLD);
     nook__wake(task, NOOK_ECANCELED);
 }
 
@@ -565,6 +565,9 @@ static void nothing_to_undo(struct nook__wait *wait, nook_task *task)
 static __attribute__((noinline)) int yield_by_parking(void)
 {
     struct nook__wait wait = {.undo = nothing_to_undo, .empty = 1};
+    nook_task *task = nook_task_current();
+    if (task != NULL && nook__is(task, NOOK__ROAMED) && nook__stays(&task->event))
+        nook__unmark(task, NOOK__ROAMED);
     return nook__park(&wait);
 }
 
@@ -579,13 +582,12 @@ int nook_yield(void)
 {
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
-    nook_task *next =
-        task != NULL && undisturbed(worker) ? task_of(nook__queue_first(worker)) : NULL;
-    if (next == NULL || !next->started || task->unusual || !nook__stays(&task->event) ||
-        !nook__state_swaps_plainly() ||
-        atomic_load_explicit(&next->must_cancel, memory_order_relaxed) ||
+    struct nook__event *first =
+        task != NULL && undisturbed(worker) ? nook__queue_first(worker) : NULL;
+    if (first == NULL || nook__look(&task->event, first) || !nook__state_swaps_plainly() ||
         nook__breaking(worker->run))
         return yield_by_parking();
+    nook_task *next = NOOK__CONTAINER(first, nook_task, event);
     count_park(task);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);

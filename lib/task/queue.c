@@ -361,7 +361,7 @@ int nook__roams(struct nook__event *event)
         return 0;
     nook_task *task = NOOK__CONTAINER(event, nook_task, event);
     if (!task->moved)
-        return task->started;
+        return nook__started(task);
     task->moved = 0; /* where it said */
     return 0;
 }

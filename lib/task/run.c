@@ -71,9 +71,8 @@ void nook__take(struct nook__event *event)
     nook__list_remove(&event->link);
     /* From here on another worker may queue it again. */
     atomic_store_explicit(&event->ready, 0, memory_order_release);
-    if (event->kind == NOOK__TASK)
-        atomic_store_explicit(&NOOK__CONTAINER(event, nook_task, event)->told, 0,
-                              memory_order_relaxed);
+    if ((atomic_load_explicit(&event->look, memory_order_relaxed) & NOOK__TOLD) != 0)
+        nook__unmark(NOOK__CONTAINER(event, nook_task, event), NOOK__TOLD);
 }
 
 void nook__give(struct nook__worker *worker, struct nook__event *event)
@@ -107,6 +106,27 @@ void nook__ready(struct nook__run *run, struct nook__event *event)
     } else {
         nook__queue_ready(run, event);
     }
+}
+
+/* Alone it has no need of a locked instruction. */
+void nook__mark(nook_task *task, unsigned what)
+{
+    atomic_uint *look = &task->event.look;
+    if (task->run->solo)
+        atomic_store_explicit(look, atomic_load_explicit(look, memory_order_relaxed) | what,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_or_explicit(look, what, memory_order_relaxed);
+}
+
+void nook__unmark(nook_task *task, unsigned what)
+{
+    atomic_uint *look = &task->event.look;
+    if (task->run->solo)
+        atomic_store_explicit(look, atomic_load_explicit(look, memory_order_relaxed) & ~what,
+                              memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(look, ~what, memory_order_relaxed);
 }
 
 /* --- time ----------------------------------------------------------------- */
@@ -167,7 +187,7 @@ static void break_all(struct nook__run *run)
         nook_task *task = NOOK__CONTAINER(link, nook_task, all);
         next = link->next;
         if (task->wait == NULL || task->wait->undo == NULL)
-            task->must_cancel = 1;
+            nook__mark(task, NOOK__TO_CANCEL);
         nook__interrupt(task);
     }
 }
@@ -415,7 +435,7 @@ static int start_main(struct nook__run *run, nook_task_fn main, void *arg,
 /* What came of main. Where no stack was left for it, it did not run. */
 static int outcome(const struct nook__run *run, int *result)
 {
-    if (!run->main->started)
+    if (!nook__started(run->main))
         return run->main->result;
     if (result != NULL)
         *result = run->main->result;
@@ -485,7 +505,7 @@ static int run_reported(nook_schedule *schedule, struct nook__sizes **sizes, noo
         return rc;
     }
     nook__run_forget(&run);
-    *began = run.main != NULL && run.main->started;
+    *began = run.main != NULL && nook__started(run.main);
     nook_task_unref(run.main);
     close_run(&run);
     return rc;

@@ -89,10 +89,24 @@ enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE, NOOK__FAILURE
 
 struct nook__event {
     struct nook__link link; /* in a queue while ready */
+    atomic_int ready;       /* 0: in no queue; NOOK__URGENT: at the head of its worker's */
+    atomic_uint look;       /* why a yield from it or to it is more than a switch: below */
     enum nook__event_kind kind;
     atomic_uint worker; /* whose it is, from 1; 0: any worker's, until one takes it */
-    atomic_int ready;   /* 0: in no queue; NOOK__URGENT: at the head of its worker's */
     uint64_t order; /* where the tail of its worker's ring was when it came into the queue */
+};
+
+/*
+ * In `look`, which is all that a yield asks, of who yields and of who is next. With several
+ * workers who cancels a task writes there as well as the task's own worker.
+ */
+enum {
+    NOOK__OTHER = 1,      /* no task, or of a run whose tasks go through the worker */
+    NOOK__NEW = 2,        /* has not started */
+    NOOK__UNUSUAL = 4,    /* it ends, or carries a signal mask */
+    NOOK__ROAMED = 8,     /* it could roam when somebody looked last */
+    NOOK__TO_CANCEL = 16, /* one of the requests is still to be delivered */
+    NOOK__TOLD = 32       /* one was delivered, and it has not run since */
 };
 
 /* Runs before all others, which is for eager tasks and who makes them. */
@@ -109,6 +123,13 @@ static inline unsigned nook__home(const struct nook__event *event)
 static inline int nook__stays(const struct nook__event *event)
 {
     return (atomic_load_explicit(&event->worker, memory_order_relaxed) & NOOK__ROAMS) == 0;
+}
+
+/* 1: one of them asks for a closer look. */
+static inline int nook__look(const struct nook__event *from, const struct nook__event *to)
+{
+    return (atomic_load_explicit(&from->look, memory_order_relaxed) |
+            atomic_load_explicit(&to->look, memory_order_relaxed)) != 0;
 }
 
 /* One that is in no queue. */
@@ -266,13 +287,10 @@ struct nook_task {
     _Atomic uint64_t parks;
     struct nook__event event;
     /* From here on it is all zero when it is made. This begins with what a park needs. */
-    _Alignas(16) atomic_int must_cancel; /* one of the requests is still to be delivered */
-    atomic_int told;                     /* one was delivered, and it has not run since */
-    unsigned char started, ending;
-    unsigned char unusual; /* it ends, or carries a signal mask: a park looks closer */
-    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
+    _Alignas(16) struct nook__wait *wait;
     unsigned requests;     /* of cancellation, not taken back */
-    struct nook__wait *wait;
+    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
+    unsigned char ending;
     atomic_int done;
     int result;
     atomic_uintptr_t stack_low; /* 0: it has none */
@@ -315,8 +333,21 @@ struct nook_task {
     struct nook__fiber fiber;
 };
 
-#define NOOK__ZERO_FROM offsetof(nook_task, must_cancel)
+#define NOOK__ZERO_FROM offsetof(nook_task, wait)
 #define NOOK__ZERO_TO offsetof(nook_task, all)
+
+static inline int nook__is(const nook_task *task, unsigned what)
+{
+    return (atomic_load_explicit(&task->event.look, memory_order_relaxed) & what) != 0;
+}
+
+void nook__mark(nook_task *task, unsigned what);
+void nook__unmark(nook_task *task, unsigned what);
+
+static inline int nook__started(const nook_task *task)
+{
+    return !nook__is(task, NOOK__NEW);
+}
 
 /* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
  * the lock. */
@@ -688,8 +719,6 @@ static inline void nook__requeue(struct nook__worker *worker, struct nook__event
     queue->next = next->link.next;
     queue->next->prev = queue;
     atomic_store_explicit(&next->ready, 0, memory_order_release);
-    atomic_store_explicit(&NOOK__CONTAINER(next, nook_task, event)->told, 0,
-                          memory_order_relaxed);
     nook__enqueue(worker, event);
 }
 

@@ -87,7 +87,10 @@ int nook_task_sigmask(int how, const sigset_t *set, sigset_t *old)
         task->mask->workers = before;
     pthread_sigmask(SIG_BLOCK, NULL, &now);
     task->mask->carried = differ(&now, &task->mask->workers);
-    task->unusual = task->ending || task->mask->carried;
+    if (task->ending || task->mask->carried)
+        nook__mark(task, NOOK__UNUSUAL);
+    else
+        nook__unmark(task, NOOK__UNUSUAL);
     return 0;
 }
 

@@ -136,6 +136,8 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
     }
     task->chain =
         task->shared ? nook_context_ref(task->context) : nook__context_again(task->context);
+    atomic_store_explicit(&task->event.look, run->direct ? NOOK__NEW : NOOK__NEW | NOOK__OTHER,
+                          memory_order_relaxed);
     atomic_store_explicit(&task->parks, 0, memory_order_relaxed);
     task->run = run;
     task->fn = fn;
@@ -230,6 +232,8 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
         home = nook__home_of(run, task->context, home != 0 ? home : here);
     else if (options->migrate > 0 || (options->migrate == 0 && run->migrate))
         home |= NOOK__ROAMS;
+    if ((home & NOOK__ROAMS) != 0)
+        nook__mark(task, NOOK__ROAMED);
     nook__home_set(&task->event, home);
     nook__list_append(&run->tasks, &task->all);
     if (nook__late(run)) { /* it was under way, and does not start */
