@@ -137,22 +137,20 @@ static inline void nook__switched(nook_context *now)
         nook__watchers_tell(now);
 }
 
-/*
- * nook_state_swap, for who does it at each switch of tasks: where a chain is current already,
- * and nobody watches.
- */
-static inline int nook__state_swaps_plainly(void)
+/* 1: somebody wants to hear of switches. */
+static inline int nook__watched(void)
 {
-    return nook__current_get() != NULL && nook__attention_get() < NOOK__WATCHER;
+    return nook__attention_get() >= NOOK__WATCHER;
 }
 
-/* A thread that has its record is watched. */
+/*
+ * nook_state_swap, for who does it at each switch of tasks, and sees to it in the end that the
+ * thread's own chain is dropped when it exits.
+ */
 static inline nook_context *nook__state_swap(nook_context *state)
 {
-    if (!nook__state_swaps_plainly() &&
-        (nook__thread_get() == NULL || nook__attention_get() >= NOOK__WATCHER))
-        return nook_state_swap(state);
-    return nook__current_swap(state);
+    return __builtin_expect(nook__watched(), 0) ? nook_state_swap(state)
+                                                : nook__current_swap(state);
 }
 
 #endif

@@ -107,6 +107,7 @@ void nook__send(struct nook__worker *to, struct nook__event *event)
     pthread_mutex_lock(&to->inbox.lock);
     nook__list_append(&to->inbox.events, &event->link);
     atomic_store_explicit(&to->inbox.full, 1, memory_order_relaxed);
+    nook__disturb(to);
     pthread_mutex_unlock(&to->inbox.lock);
     nook__call(to); /* without the lock: it takes that first of all */
 }

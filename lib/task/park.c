@@ -111,8 +111,14 @@ static int unwanted(nook_task *task);
 /* 1: the worker need not look round, nor for what others may take as well. */
 static inline int undisturbed(const struct nook__worker *worker)
 {
-    return worker->run->direct && worker->budget != 0 &&
+    return worker->run->direct && nook__turns(worker) < worker->due &&
            !atomic_load_explicit(&worker->inbox.full, memory_order_relaxed);
+}
+
+/* 1: a yield need not ask for more than the two tasks. */
+static inline int straight(const struct nook__worker *worker)
+{
+    return nook__turns(worker) < atomic_load_explicit(&worker->straight, memory_order_relaxed);
 }
 
 static inline nook_task *task_of(struct nook__event *event)
@@ -129,7 +135,6 @@ static nook_task *successor(struct nook__worker *worker)
     if (task == NULL || (!nook__started(task) && (unwanted(task) || start(worker, task) != 0)))
         return NULL;
     nook__take(&task->event);
-    worker->budget--;
     return task;
 }
 
@@ -224,7 +229,7 @@ static void end(struct nook__worker *worker, nook_task *task);
  */
 static nook_task *end_here(struct nook__worker *worker, nook_task *task)
 {
-    nook__turn(worker, NULL);
+    nook__running_set(worker, NULL);
     task->chain = nook__state_swap(worker->own);
     end(worker, task);
     nook_task *next = nook__lost() == NULL ? successor(worker) : NULL;
@@ -286,7 +291,7 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
 {
     struct nook__run *run = worker->run;
     worker->own = nook_state_swap(task->chain);
-    nook__turn(worker, task);
+    nook__running_set(worker, task);
     if (run->hooks.in != NULL)
         run->hooks.in(task, run->hooks.user);
     if (run->save_errno)
@@ -302,7 +307,7 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
         task->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
         run->hooks.out(task, run->hooks.user);
-    nook__turn(worker, NULL);
+    nook__running_set(worker, NULL);
     task->chain = nook_state_swap(worker->own);
     return task;
 }
@@ -507,20 +512,21 @@ static nook_task *urgent_at(const struct nook__worker *worker, const struct nook
 }
 
 /*
- * In a callback, whose stack is the worker's: without a budget they all come back here. Where
+ * In a callback, whose stack is the worker's: it is due, so they all come back here. Where
  * it discards an eager task, that one's maker is urgent as well, and waits for the callback.
  */
 static void run_urgent(struct nook__worker *worker, const nook_task *task)
 {
     const nook_task *before = urgent_at(worker, task->event.link.next);
-    unsigned budget = worker->budget;
+    uint64_t due = worker->due;
     nook_task *next;
-    worker->budget = 0;
+    nook__due_now(worker);
     while (nook__lost() == NULL && (next = urgent_at(worker, worker->queue.next)) != before) {
         nook__take(&next->event);
+        nook__turn(worker, NULL);
         run_task(worker, next);
     }
-    worker->budget = budget;
+    worker->due = due;
 }
 
 void nook__run_at_once(nook_task *task)
@@ -582,17 +588,16 @@ int nook_yield(void)
 {
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
-    struct nook__event *first =
-        task != NULL && undisturbed(worker) ? nook__queue_first(worker) : NULL;
-    if (first == NULL || nook__look(&task->event, first) || !nook__state_swaps_plainly() ||
-        nook__breaking(worker->run))
+    if (task == NULL || !straight(worker))
+        return yield_by_parking();
+    struct nook__event *first = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+    if (nook__list_empty(&worker->queue) || nook__look(&task->event, first) || nook__watched())
         return yield_by_parking();
     nook_task *next = NOOK__CONTAINER(first, nook_task, event);
     count_park(task);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);
     nook__requeue(worker, &task->event, &next->event);
-    worker->budget--;
     task->chain = nook__current_swap(next->chain);
     nook__turn(worker, next);
     return pass_to(worker, task, next);

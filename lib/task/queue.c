@@ -136,6 +136,7 @@ static void put(struct nook__worker *worker, struct nook__event *event)
 {
     struct nook__ring *ring = &worker->ring;
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    nook__disturb(worker);
     for (;;) {
         uint64_t head = atomic_load_explicit(&ring->head, memory_order_acquire);
         if (tail - head < NOOK__RING) {
@@ -253,8 +254,10 @@ static int steal(struct nook__worker *worker, struct nook__ring *from)
         struct nook__event *first = peek(from, head);
         if (!advance(from, head, n))
             continue;
-        if (n > 1)
+        if (n > 1) {
+            nook__disturb(worker);
             publish(ring, tail + n - 1);
+        }
         keep(worker, first);
         return 1;
     }
@@ -380,13 +383,17 @@ void nook__queue_ready(struct nook__run *run, struct nook__event *event)
     rouse_searcher(run);
 }
 
+int nook__ring_empty(const struct nook__ring *ring)
+{
+    return atomic_load_explicit(&ring->head, memory_order_relaxed) ==
+           atomic_load_explicit(&ring->tail, memory_order_relaxed);
+}
+
 /* Nobody else would be there to run meanwhile. */
 static int is_alone(struct nook__worker *worker)
 {
-    const struct nook__ring *ring = &worker->ring;
     return nook__current(worker) == NULL && nook__list_empty(&worker->queue) &&
-           atomic_load_explicit(&ring->head, memory_order_relaxed) ==
-               atomic_load_explicit(&ring->tail, memory_order_relaxed);
+           nook__ring_empty(&worker->ring);
 }
 
 void nook__queue_roaming(struct nook__worker *worker, struct nook__event *event)

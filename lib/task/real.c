@@ -30,18 +30,9 @@ static struct nook__event *take(struct nook__worker *worker)
 
 /* --- looking round -------------------------------------------------------------- */
 
-static void look_round(struct nook__worker *worker)
+static void look_further(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    int due = worker->budget == 0;
-    if (due)
-        worker->budget = BUDGET;
-    else
-        worker->budget--;
-    if (atomic_load_explicit(&worker->inbox.full, memory_order_relaxed))
-        nook__receive(worker);
-    if (!due)
-        return;
     nook__queue_look(worker);
     nook__lock(run);
     if (run->timers.n > 0)
@@ -49,6 +40,39 @@ static void look_round(struct nook__worker *worker)
     if (run->poller.users > 0 && !run->polling)
         nook__poller_wait(run, 0);
     nook__unlock(run);
+}
+
+static int full(const struct nook__worker *worker)
+{
+    return atomic_load_explicit(&worker->inbox.full, memory_order_relaxed);
+}
+
+/*
+ * What a yield need not ask until the worker is due: nothing is in the ring, whose order
+ * counts, nor in the inbox, and the run is not being broken, which begins while all workers
+ * rest. Of the others, who changes them meanwhile disturbs the worker.
+ */
+static void go_straight(struct nook__worker *worker)
+{
+    uint64_t until =
+        nook__ring_empty(&worker->ring) && !nook__breaking(worker->run) ? worker->due : 0;
+    if (atomic_load_explicit(&worker->straight, memory_order_relaxed) == until)
+        return;
+    (void)atomic_exchange_explicit(&worker->straight, until, memory_order_acq_rel);
+    if (full(worker))
+        nook__disturb(worker);
+}
+
+static void look_round(struct nook__worker *worker)
+{
+    int due = nook__turns(worker) >= worker->due;
+    if (due)
+        worker->due = nook__turns(worker) + BUDGET;
+    if (full(worker))
+        nook__receive(worker);
+    if (due)
+        look_further(worker);
+    go_straight(worker);
 }
 
 /* --- sleeping --------------------------------------------------------------------- */
@@ -107,7 +131,7 @@ static int settle(struct nook__worker *worker)
 static void rest(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    worker->budget = 0;
+    nook__due_now(worker);
     nook__lock(run);
     if (nook__give_up(worker) && !atomic_load(&worker->inbox.full) && !settle(worker))
         sleep_until_called(worker);

@@ -13,6 +13,7 @@
  * parks answer NOOK_ECANCELED at once. No task can be left parked for ever.
  */
 #include "run.h"
+#include "contextlocal/context.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -327,6 +328,8 @@ static void work(struct nook__worker *worker)
     else
         nook__real_loop(worker);
     nook__here_set(NULL);
+    if (nook__current_get() != NULL) /* a task may have detached the thread */
+        (void)nook__thread_watch();
 }
 
 static void *worker_thread(void *arg)

@@ -538,6 +538,8 @@ struct nook__worker {
     struct nook__run *run;
     _Atomic(nook_task *) current;
     _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
+    _Atomic uint64_t straight;  /* before that turn tasks yield straight to each other */
+    uint64_t due;               /* at that turn it looks round */
     atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
     nook_task *left;   /* who left for the one that runs now, and is not dealt with yet */
@@ -547,7 +549,6 @@ struct nook__worker {
     struct nook__fiber fiber;
     struct nook__link queue;
     struct nook__spares spares;
-    unsigned budget; /* switches until it looks round */
     int idle;        /* it sleeps and was not called; the run's */
     int searching;   /* it counts among those who search; the run's while it is idle */
     unsigned random; /* where it begins to search */
@@ -752,6 +753,9 @@ static inline struct nook__event *nook__queue_next(struct nook__worker *worker)
     return first != NULL ? first : nook__queue_refill(worker);
 }
 
+/* 1: nothing is there that the calling worker has put in. */
+int nook__ring_empty(const struct nook__ring *ring);
+
 /* By the worker: takes it out of its queue, to run it. */
 void nook__take(struct nook__event *event);
 /* Under the lock. */
@@ -797,12 +801,40 @@ void nook__census_add(const nook_task *task, size_t depth);
 int nook__watchdog_start(struct nook__run *run);
 void nook__watchdog_stop(struct nook__run *run);
 
-/* By the worker: turns to a task, or to none. */
+/* By the worker: who runs now, within the same turn. */
+static inline void nook__running_set(struct nook__worker *worker, nook_task *task)
+{
+    atomic_store_explicit(&worker->current, task, memory_order_release);
+}
+
+/* By the worker. */
+static inline uint64_t nook__turns(const struct nook__worker *worker)
+{
+    return atomic_load_explicit(&worker->turns, memory_order_relaxed);
+}
+
+/* By the worker: turns to a task, or to a callback. */
 static inline void nook__turn(struct nook__worker *worker, nook_task *task)
 {
-    uint64_t turns = atomic_load_explicit(&worker->turns, memory_order_relaxed);
-    atomic_store_explicit(&worker->current, task, memory_order_release);
-    atomic_store_explicit(&worker->turns, turns + 1, memory_order_relaxed);
+    nook__running_set(worker, task);
+    atomic_store_explicit(&worker->turns, nook__turns(worker) + 1, memory_order_relaxed);
+}
+
+/*
+ * Any thread: tasks on that worker yield through nook__park from here on, which looks at what
+ * has changed, until the worker has looked round. Release: who sets `straight` anew, with an
+ * exchange that acquires, sees the change where it overwrites this.
+ */
+static inline void nook__disturb(struct nook__worker *worker)
+{
+    atomic_store_explicit(&worker->straight, 0, memory_order_release);
+}
+
+/* By the worker: it looks round before the next task runs. */
+static inline void nook__due_now(struct nook__worker *worker)
+{
+    worker->due = 0;
+    nook__disturb(worker);
 }
 
 /* By the worker. */

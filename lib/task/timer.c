@@ -64,7 +64,7 @@ static int add(struct nook__run *run, struct nook__timer *timer, uint64_t when, 
     if (timer->place == 1)
         nook__mind_timer(run);
     if (due && nook__here() != NULL)
-        nook__here()->budget = 0; /* it looks round before the next task runs */
+        nook__due_now(nook__here());
     atomic_fetch_add_explicit(&nook__timers_alive, 1, memory_order_relaxed);
     return 0;
 }
