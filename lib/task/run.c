@@ -94,9 +94,10 @@ static void settle_on(struct nook__event *event, unsigned worker)
                        worker | atomic_load_explicit(&event->worker, memory_order_relaxed));
 }
 
+/* Relaxed: a plain store. Who reads `ready` on another thread learns no more than that. */
 void nook__ready(struct nook__run *run, struct nook__event *event)
 {
-    event->ready = 1;
+    atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
     if (run->schedule != NULL) {
         if (nook__home(event) == 0)
             settle_on(event, run->next_worker++ % run->n_workers + 1);
