@@ -464,6 +464,7 @@ enum { NOOK__RECORDS_KEPT = 16384, NOOK__STACKS_KEPT = 16 };
 struct nook__spares {
     nook_task *records; /* a list, by `passed_by` */
     unsigned n_records, records_most;
+    int watched; /* a tool looks at each use of memory, and must be told of a stack's */
     unsigned n_stacks;
     struct nook__stacks *stacks; /* whose the stacks are */
     struct nook__stack stack[NOOK__STACKS_KEPT];
@@ -725,8 +726,27 @@ static inline struct nook__event *nook__queue_next(struct nook__worker *worker)
 
 /* By the worker: takes it out of its queue, to run it. */
 void nook__take(struct nook__event *event);
-/* Under the lock. */
-void nook__ready(struct nook__run *run, struct nook__event *event);
+/* A new one without a worker gets one; whether it roams it keeps. */
+static inline void nook__settle_on(struct nook__event *event, unsigned worker)
+{
+    if (nook__home(event) == 0)
+        nook__home_set(event,
+                       worker | atomic_load_explicit(&event->worker, memory_order_relaxed));
+}
+
+/* Under the lock. The second does the same at once where there is one worker, and this is it. */
+void nook__ready_anywhere(struct nook__run *run, struct nook__event *event);
+static inline void nook__ready(struct nook__run *run, struct nook__event *event)
+{
+    struct nook__worker *only = run->workers;
+    if (!run->solo || run->schedule != NULL || nook__here() != only) {
+        nook__ready_anywhere(run, event);
+        return;
+    }
+    nook__settle_on(event, 1);
+    nook__enqueue(only, event);
+}
+
 /* The same for a real run of several workers. */
 void nook__queue_ready(struct nook__run *run, struct nook__event *event);
 /* Under the lock: to its worker, which is this one or another. */
@@ -817,8 +837,13 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
                    void *arg, const nook_run_options *options, int *result, int *began);
 /* 0: a task may ask for a stack of that size; else NOOK_EINVAL. */
 int nook__stack_check(size_t size);
-/* Under the lock. NOOK_ENOMEM. */
-int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
+/* Under the lock, 0: the run's own size. NOOK_ENOMEM. */
+int nook__stacks_find(struct nook__run *run, size_t size, struct nook__stacks **out);
+static inline int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
+{
+    *out = run->stacks;
+    return size == 0 && *out != NULL ? 0 : nook__stacks_find(run, size, out);
+}
 void nook__sizes_free(struct nook__sizes **sizes);
 /* nook_run, with stacks that may be kept for the next one. */
 int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
