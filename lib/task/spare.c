@@ -9,7 +9,6 @@
 #include "run.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 void nook__spares_open(struct nook__spares *spares)
 {
@@ -32,7 +31,7 @@ void nook__spares_close(struct nook__spares *spares)
 
 /* --- records ----------------------------------------------------------------- */
 
-static nook_task *new_record(void)
+nook_task *nook__record_new(void)
 {
     nook_task *task = calloc(1, sizeof(*task));
     if (task == NULL)
@@ -44,27 +43,6 @@ static nook_task *new_record(void)
     nook__list_init(&task->members);
     nook__list_init(&task->in_group);
     nook__list_init(&task->member.link);
-    return task;
-}
-
-/* In small pieces, which are stores: of one large piece gcc makes a slow string instruction. */
-static void clear(nook_task *task)
-{
-    enum { PIECE = 16 };
-#pragma GCC unroll 16
-    for (size_t at = NOOK__ZERO_FROM; at < NOOK__ZERO_TO; at += PIECE)
-        memset((char *)task + at, 0, PIECE);
-}
-
-nook_task *nook__record_get(void)
-{
-    struct nook__worker *worker = nook__here();
-    if (worker == NULL || worker->spares.records == NULL)
-        return new_record();
-    nook_task *task = worker->spares.records;
-    worker->spares.records = task->passed_by;
-    worker->spares.n_records--;
-    clear(task);
     return task;
 }
 

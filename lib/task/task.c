@@ -132,16 +132,21 @@ static void keep_name(nook_task *task, const char *name)
 INLINED int make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
                  const nook_task_options *options, const nook_site *site)
 {
-    nook_task *task = nook__record_get(), *parent = nook_task_current();
+    struct nook__worker *worker = nook__here();
+    nook_task *task = nook__record_get(worker);
+    nook_task *parent = worker != NULL ? nook__current(worker) : NULL;
+    nook_context *context;
+    int shared;
     if (task == NULL)
         return NOOK_ENOMEM;
-    int rc = pick_context(options, &task->context, &task->shared);
+    int rc = pick_context(options, &context, &shared);
     if (rc != 0) {
         nook__record_put(task);
         return rc;
     }
-    task->chain =
-        task->shared ? nook_context_ref(task->context) : nook__context_again(task->context);
+    task->context = context;
+    task->chain = shared ? nook_context_ref(context) : nook__context_again(context);
+    task->shared = shared;
     task->run = run;
     task->fn = fn;
     task->arg = arg;
