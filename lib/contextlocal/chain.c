@@ -153,21 +153,36 @@ static __attribute__((noinline)) void drop_counting(nook_context *context, uint3
     NOOK__COUNT(contexts, -1);
 }
 
-/* A copy that was not changed goes in a straight line. */
-void nook__context_drop(nook_context *context, uint32_t n)
+/* 1: nobody else holds it, and it is in no chain that did not count. */
+static inline int is_free(nook_context *context, uint32_t n)
 {
-    nook_context *current = nook__current_get();
-    if (__builtin_expect(current == NULL || !are_last(context, n) ||
-                             (turn_of(context) & WHERE) != OUT ||
-                             !nook__map_takes_back(&current->map, &context->map),
-                         0)) {
-        drop_counting(context, n);
-        return;
-    }
-    current->map.weight += context->map.weight;
+    return are_last(context, n) && (turn_of(context) & WHERE) == OUT;
+}
+
+int nook__context_goes_quietly(nook_context *context, uint32_t n)
+{
+    return is_free(context, n) && context->map.patch == 0 &&
+           !nook__held(context->map.root, context->map.weight);
+}
+
+int nook__context_give_to(nook_context *context, nook_context *to)
+{
+    if (__builtin_expect(to == NULL || !nook__map_takes_back(&to->map, &context->map), 0))
+        return 0;
+    to->map.weight += context->map.weight;
     NOOK__COUNT(contexts, -1);
     if (__builtin_expect(!nook__block_keep(NOOK__CONTEXT_BLOCK, context), 0))
         free(context);
+    return 1;
+}
+
+/* A copy that was not changed goes in a straight line. */
+void nook__context_drop(nook_context *context, uint32_t n)
+{
+    if (__builtin_expect(!is_free(context, n) ||
+                             !nook__context_give_to(context, nook__current_get()),
+                         0))
+        drop_counting(context, n);
 }
 
 void nook_context_unref(nook_context *context)

@@ -41,6 +41,14 @@ static inline nook_context *nook__context_again(nook_context *context)
 }
 void nook__context_drop(nook_context *context, uint32_t n);
 
+/*
+ * The same in two steps, for a copy that was not changed. 1: the caller has all n references,
+ * and others hold what the copy holds, so that nothing but memory goes with it. And then to a
+ * context that the caller may write: 1: it is gone; 0: the two are not of one root.
+ */
+int nook__context_goes_quietly(nook_context *context, uint32_t n);
+int nook__context_give_to(nook_context *context, nook_context *to);
+
 /* The number by which a token knows the calling thread's current context. */
 uint64_t nook__context_number(void); /* a new one, where the thread has none at hand */
 

@@ -221,7 +221,16 @@ static void live(nook_task *task)
     nook__hand_over(task);
 }
 
-static void end(struct nook__worker *worker, nook_task *task);
+/* To its own context: one is the chain's, which a task has not left when it ends. */
+enum { OWN_REFS = 2 };
+static nook_context *end(struct nook__worker *worker, nook_task *task);
+
+/* Its copy goes to who is next, where that is of the same origin: nobody counts then. */
+static void drop_copy(nook_context *copy, const nook_task *next)
+{
+    if (copy != NULL && (next == NULL || !nook__context_give_to(copy, next->chain)))
+        nook__context_drop(copy, OWN_REFS);
+}
 
 /*
  * Ends on its own stack, which then nobody needs. In no task, and in the worker's own
@@ -231,8 +240,9 @@ static nook_task *end_here(struct nook__worker *worker, nook_task *task)
 {
     nook__running_set(worker, NULL);
     task->chain = nook__state_swap(worker->own);
-    end(worker, task);
+    nook_context *copy = end(worker, task);
     nook_task *next = nook__lost() == NULL ? successor(worker) : NULL;
+    drop_copy(copy, next);
     worker->own = nook__state_swap(next != NULL ? next->chain : NULL);
     nook__turn(worker, next != NULL ? next : task);
     return next;
@@ -372,17 +382,14 @@ static void wake_joiners(nook_task *task)
         group->ended(group, task);
 }
 
-/* The task has ended: gives up its context, and tells who waits. */
-static void end(struct nook__worker *worker, nook_task *task)
+/*
+ * Gives up the context, before anybody hears of the end. Where nothing but memory goes with
+ * it, and there is no other worker to see it later, it is returned instead: the caller does.
+ */
+static nook_context *end_context(struct nook__run *run, nook_task *task)
 {
-    struct nook__run *run = worker->run;
-    worker->ending = 1;
-    nook__take_over(task);
-    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
-    if (left || task->scope.depth > 0)
-        task->result = NOOK_ESCOPE;
     nook_context *context = nook__task_take_context(task);
-    unsigned refs = 2; /* one is the chain's: its own, which it never entered */
+    unsigned refs = OWN_REFS;
     if (task->chain != context) {
         nook_state_drop(task->chain);
         refs = 1;
@@ -390,8 +397,23 @@ static void end(struct nook__worker *worker, nook_task *task)
     task->chain = NULL;
     if (run->watch.failed != NULL && nook__failure_keep(task, context))
         refs--;
+    if (refs == OWN_REFS && run->solo && nook__context_goes_quietly(context, OWN_REFS))
+        return context;
     if (refs > 0)
         nook__context_drop(context, refs);
+    return NULL;
+}
+
+/* The task has ended: gives up its context, but for what it returns, and tells who waits. */
+static nook_context *end(struct nook__worker *worker, nook_task *task)
+{
+    struct nook__run *run = worker->run;
+    worker->ending = 1;
+    nook__take_over(task);
+    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
+    if (left || task->scope.depth > 0)
+        task->result = NOOK_ESCOPE;
+    nook_context *copy = end_context(run, task);
     if (run->hooks.end != NULL)
         run->hooks.end(task, run->hooks.user);
     worker->ending = 0;
@@ -405,6 +427,7 @@ static void end(struct nook__worker *worker, nook_task *task)
     if (task->awaited && --run->awaited == 0)
         nook__run_next_stage(run);
     nook__unlock(run);
+    return copy;
 }
 
 /* It has ended, and nobody is on its stack any more. */
@@ -425,7 +448,7 @@ static void finish(struct nook__worker *worker, nook_task *task)
     if (nook__started(task) && worker->run->watch.measure_stacks)
         nook__census_add(task, nook__stack_depth(&task->stack));
     if (!task->done)
-        end(worker, task);
+        drop_copy(end(worker, task), NULL);
     bury(worker, task);
 }
 

@@ -86,23 +86,16 @@ void nook__give(struct nook__worker *worker, struct nook__event *event)
     nook__send(worker, event);
 }
 
-/* A new one without a worker gets one; whether it roams it keeps. */
-static void settle_on(struct nook__event *event, unsigned worker)
+void nook__ready_anywhere(struct nook__run *run, struct nook__event *event)
 {
-    if (nook__home(event) == 0)
-        nook__home_set(event,
-                       worker | atomic_load_explicit(&event->worker, memory_order_relaxed));
-}
-
-void nook__ready(struct nook__run *run, struct nook__event *event)
-{
-    event->ready = 1;
+    /* Relaxed: a plain store. Who reads `ready` on another thread learns no more than that. */
+    atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
     if (run->schedule != NULL) {
         if (nook__home(event) == 0)
-            settle_on(event, run->next_worker++ % run->n_workers + 1);
+            nook__settle_on(event, run->next_worker++ % run->n_workers + 1);
         nook__list_append(&run->shared.events, &event->link);
     } else if (run->solo) {
-        settle_on(event, 1);
+        nook__settle_on(event, 1);
         nook__give(&run->workers[0], event);
     } else {
         nook__queue_ready(run, event);
@@ -244,13 +237,9 @@ static int new_size(struct nook__run *run, size_t size, struct nook__sizes **out
     return 0;
 }
 
-int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
+int nook__stacks_find(struct nook__run *run, size_t size, struct nook__stacks **out)
 {
     int usual = size == 0;
-    if (usual && run->stacks != NULL) {
-        *out = run->stacks;
-        return 0;
-    }
     if (usual)
         size = run->stack_size;
     struct nook__sizes *sizes = *run->sizes;

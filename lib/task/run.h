@@ -27,6 +27,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 
 #include "annotate.h"
 #include "base/thread_word.h"
@@ -495,6 +496,7 @@ enum { NOOK__RECORDS_KEPT = 16384, NOOK__STACKS_KEPT = 16 };
 struct nook__spares {
     nook_task *records; /* a list, by `passed_by` */
     unsigned n_records, records_most;
+    int watched; /* a tool looks at each use of memory, and must be told of a stack's */
     unsigned n_stacks;
     struct nook__stacks *stacks; /* whose the stacks are */
     struct nook__stack stack[NOOK__STACKS_KEPT];
@@ -503,8 +505,6 @@ struct nook__spares {
 void nook__spares_open(struct nook__spares *spares);
 /* Nobody runs on the worker any more. */
 void nook__spares_close(struct nook__spares *spares);
-/* A record, as new: from the worker that runs here, if there is one. NULL: no memory. */
-nook_task *nook__record_get(void);
 /* Nobody knows it any more. */
 void nook__record_put(nook_task *task);
 /* As nook__stack_get and put, by the worker, for one of its tasks. */
@@ -622,6 +622,28 @@ static inline void nook__unlock(struct nook__run *run)
 {
     if (!run->solo)
         pthread_mutex_unlock(&run->lock);
+}
+
+/* In small pieces, which are stores: of one large piece gcc makes a slow string instruction. */
+static inline void nook__record_clear(nook_task *task)
+{
+    enum { PIECE = 16 };
+#pragma GCC unroll 16
+    for (size_t at = NOOK__ZERO_FROM; at < NOOK__ZERO_TO; at += PIECE)
+        memset((char *)task + at, 0, PIECE);
+}
+
+/* A record, as new: of the worker that runs here, unless that is NULL. NULL: no memory. */
+nook_task *nook__record_new(void);
+static inline nook_task *nook__record_get(struct nook__worker *worker)
+{
+    nook_task *task = worker != NULL ? worker->spares.records : NULL;
+    if (task == NULL)
+        return nook__record_new();
+    worker->spares.records = task->passed_by;
+    worker->spares.n_records--;
+    nook__record_clear(task);
+    return task;
 }
 
 /* 1: nothing new is taken. It may be so a moment later: who takes it asks under the lock. */
@@ -758,8 +780,27 @@ int nook__ring_empty(const struct nook__ring *ring);
 
 /* By the worker: takes it out of its queue, to run it. */
 void nook__take(struct nook__event *event);
-/* Under the lock. */
-void nook__ready(struct nook__run *run, struct nook__event *event);
+/* A new one without a worker gets one; whether it roams it keeps. */
+static inline void nook__settle_on(struct nook__event *event, unsigned worker)
+{
+    if (nook__home(event) == 0)
+        nook__home_set(event,
+                       worker | atomic_load_explicit(&event->worker, memory_order_relaxed));
+}
+
+/* Under the lock. The second does the same at once where there is one worker, and this is it. */
+void nook__ready_anywhere(struct nook__run *run, struct nook__event *event);
+static inline void nook__ready(struct nook__run *run, struct nook__event *event)
+{
+    struct nook__worker *only = run->workers;
+    if (!run->solo || run->schedule != NULL || nook__here() != only) {
+        nook__ready_anywhere(run, event);
+        return;
+    }
+    nook__settle_on(event, 1);
+    nook__enqueue(only, event);
+}
+
 /* The same for a real run of several workers. */
 void nook__queue_ready(struct nook__run *run, struct nook__event *event);
 /* Under the lock: to its worker, which is this one or another. */
@@ -878,8 +919,13 @@ int nook__run_with(nook_schedule *schedule, struct nook__sizes **sizes, nook_tas
                    void *arg, const nook_run_options *options, int *result, int *began);
 /* 0: a task may ask for a stack of that size; else NOOK_EINVAL. */
 int nook__stack_check(size_t size);
-/* Under the lock. NOOK_ENOMEM. */
-int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out);
+/* Under the lock, 0: the run's own size. NOOK_ENOMEM. */
+int nook__stacks_find(struct nook__run *run, size_t size, struct nook__stacks **out);
+static inline int nook__stacks_of(struct nook__run *run, size_t size, struct nook__stacks **out)
+{
+    *out = run->stacks;
+    return size == 0 && *out != NULL ? 0 : nook__stacks_find(run, size, out);
+}
 void nook__sizes_free(struct nook__sizes **sizes);
 /* nook_run, with stacks that may be kept for the next one. */
 int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,

@@ -9,11 +9,11 @@
 #include "run.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 void nook__spares_open(struct nook__spares *spares)
 {
-    spares->records_most = NOOK__ASAN || nook__on_memcheck() ? 0 : NOOK__RECORDS_KEPT;
+    spares->watched = NOOK__ASAN || nook__on_memcheck();
+    spares->records_most = spares->watched ? 0 : NOOK__RECORDS_KEPT;
 }
 
 void nook__spares_close(struct nook__spares *spares)
@@ -31,7 +31,7 @@ void nook__spares_close(struct nook__spares *spares)
 
 /* --- records ----------------------------------------------------------------- */
 
-static nook_task *new_record(void)
+nook_task *nook__record_new(void)
 {
     nook_task *task = calloc(1, sizeof(*task));
     if (task == NULL)
@@ -43,26 +43,6 @@ static nook_task *new_record(void)
     nook__list_init(&task->members);
     nook__list_init(&task->in_group);
     nook__list_init(&task->member.link);
-    return task;
-}
-
-/* In small pieces, which are stores: of one large piece gcc makes a slow string instruction. */
-static void clear(nook_task *task)
-{
-    enum { PIECE = 16 };
-    for (size_t at = NOOK__ZERO_FROM; at < NOOK__ZERO_TO; at += PIECE)
-        memset((char *)task + at, 0, PIECE);
-}
-
-nook_task *nook__record_get(void)
-{
-    struct nook__worker *worker = nook__here();
-    if (worker == NULL || worker->spares.records == NULL)
-        return new_record();
-    nook_task *task = worker->spares.records;
-    worker->spares.records = task->passed_by;
-    worker->spares.n_records--;
-    clear(task);
     return task;
 }
 
@@ -99,7 +79,8 @@ void nook__spare_stack_put(struct nook__worker *worker, nook_task *task)
         nook__stack_put(task->stacks, &task->stack);
         return;
     }
-    nook__stack_fresh(task->stack.low, task->stack.size);
+    if (spares->watched)
+        nook__stack_fresh(task->stack.low, task->stack.size);
     spares->stack[spares->n_stacks++] = task->stack;
     nook__stacks_kept(1);
 }

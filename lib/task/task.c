@@ -99,8 +99,14 @@ nook_context *nook_task_context(nook_task *task)
 
 /* --- making --------------------------------------------------------------- */
 
+/*
+ * What follows is inlined where a task is spawned, twice: once for options that nobody gave,
+ * which ask for nothing, and so cost nothing.
+ */
+#define INLINED static inline __attribute__((always_inline))
+
 /* The context for a new task, with one reference; *shared: others use it too. */
-static int pick_context(const nook_task_options *options, nook_context **out, int *shared)
+INLINED int pick_context(const nook_task_options *options, nook_context **out, int *shared)
 {
     *shared = 1;
     if (options->context != NULL) {
@@ -123,19 +129,24 @@ static void keep_name(nook_task *task, const char *name)
     task->name[sizeof(task->name) - 1] = '\0';
 }
 
-int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
-                    const nook_task_options *options, const nook_site *site)
+INLINED int make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
+                 const nook_task_options *options, const nook_site *site)
 {
-    nook_task *task = nook__record_get(), *parent = nook_task_current();
+    struct nook__worker *worker = nook__here();
+    nook_task *task = nook__record_get(worker);
+    nook_task *parent = worker != NULL ? nook__current(worker) : NULL;
+    nook_context *context;
+    int shared;
     if (task == NULL)
         return NOOK_ENOMEM;
-    int rc = pick_context(options, &task->context, &task->shared);
+    int rc = pick_context(options, &context, &shared);
     if (rc != 0) {
         nook__record_put(task);
         return rc;
     }
-    task->chain =
-        task->shared ? nook_context_ref(task->context) : nook__context_again(task->context);
+    task->context = context;
+    task->chain = shared ? nook_context_ref(context) : nook__context_again(context);
+    task->shared = shared;
     atomic_store_explicit(&task->event.look, run->direct ? NOOK__NEW : NOOK__NEW | NOOK__OTHER,
                           memory_order_relaxed);
     atomic_store_explicit(&task->parks, 0, memory_order_relaxed);
@@ -152,6 +163,12 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
     nook__count_add(&nook__tasks_alive, 1);
     *out = task;
     return 0;
+}
+
+int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
+                    const nook_task_options *options, const nook_site *site)
+{
+    return make(out, run, fn, arg, options, site);
 }
 
 void nook__task_number(nook_task *task)
@@ -219,7 +236,7 @@ static void give_name(struct nook__run *run, nook_task *task)
     count_on(run);
 }
 
-void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
+INLINED void enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
     unsigned here = worker != NULL ? worker->index : 1;
@@ -249,6 +266,11 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
         nook__ready(run, &task->event);
 }
 
+void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
+{
+    enlist(run, task, options);
+}
+
 /* Under the lock: 1: who shares its context runs elsewhere, and so must it [D3]. */
 static int away(struct nook__run *run, const nook_task *task)
 {
@@ -256,11 +278,11 @@ static int away(struct nook__run *run, const nook_task *task)
     return task->shared && nook__home_of(run, task->context, here) != here;
 }
 
-int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
-                   const nook_task_options *options, const nook_site *site)
+INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
+                     const nook_task_options *options, const nook_site *site)
 {
     nook_task *task;
-    int rc = nook__task_make(&task, run, fn, arg, options, site);
+    int rc = make(&task, run, fn, arg, options, site);
     if (rc != 0)
         return rc;
     nook__lock(run);
@@ -269,7 +291,7 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
         rc = NOOK_EBUSY;
     if (rc == 0) {
         nook__task_number(task);
-        nook__task_enlist(run, task, options);
+        enlist(run, task, options);
     }
     nook__unlock(run);
     if (rc == 0)
@@ -279,7 +301,14 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
     return rc;
 }
 
-static int check(struct nook__worker *worker, nook_task_fn fn, const nook_task_options *options)
+int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
+                   const nook_task_options *options, const nook_site *site)
+{
+    return new_task(run, out, fn, arg, options, site);
+}
+
+INLINED int check(struct nook__worker *worker, nook_task_fn fn,
+                  const nook_task_options *options)
 {
     const nook_task *task = nook__current(worker);
     if (fn == NULL || options->worker > worker->run->n_workers ||
@@ -292,21 +321,18 @@ static int check(struct nook__worker *worker, nook_task_fn fn, const nook_task_o
     return nook__stack_check(options->stack_size);
 }
 
-int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
-                       const nook_task_options *options)
+INLINED int spawn(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
+                  const nook_task_options *options)
 {
-    static const nook_task_options defaults;
     struct nook__worker *worker = nook__here();
     nook_task *task;
     if (worker == NULL)
         return nook__no_task();
-    if (options == NULL)
-        options = &defaults;
     int rc = check(worker, fn, options);
     if (rc == 0)
         rc = nook__late(worker->run)
                  ? NOOK_ECANCELED
-                 : nook__task_new(worker->run, &task, fn, arg, options, site);
+                 : new_task(worker->run, &task, fn, arg, options, site);
     if (rc != 0)
         return rc;
     if (options->eager)
@@ -316,6 +342,21 @@ int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, 
     else
         nook_task_unref(task);
     return 0;
+}
+
+static __attribute__((noinline)) int spawn_as(const nook_site *site, nook_task **out,
+                                              nook_task_fn fn, void *arg,
+                                              const nook_task_options *options)
+{
+    return spawn(site, out, fn, arg, options);
+}
+
+int nook_task_spawn_at(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
+                       const nook_task_options *options)
+{
+    static const nook_task_options defaults;
+    return options == NULL ? spawn(site, out, fn, arg, &defaults)
+                           : spawn_as(site, out, fn, arg, options);
 }
 
 int(nook_task_spawn)(nook_task **out, nook_task_fn fn, void *arg,
