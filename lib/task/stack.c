@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Invariant: a slot of a slab is in exactly one place: handed out, in the warm
- * list (its pages may be resident), in the cold list (given back to the
- * kernel), or not yet cut (index >= the slab's cut). A slot that was cut has
- * its guard. Only the newest slab has slots that are not cut.
+ * list (its pages may be resident), among the cold (given back to the kernel: a
+ * bit of its slab is set), or not yet cut (index >= the slab's cut). A slot that was
+ * cut has its guard. Only the newest slab has slots that are not cut.
+ *
+ * Nothing is kept of a slot but that bit, for a million stacks are to take no more than
+ * they are. The link of a warm one lies in the stack itself, at its end, which was in
+ * use a moment ago.
  *
  * The pool's lock guards all of that. It is held for a few instructions, except
  * when a slot is cut (one system call) or a slab is mapped (three). Pages are
@@ -42,13 +46,13 @@
 /* Stacks given back for each one put: two, so that idle ones shrink at all. */
 #define COOL_AT_ONCE 2
 
-struct slot {
-    struct slot *newer, *older; /* the warm list; the cold list uses older only */
+/* Of a stack that is warm: at its end. */
+struct warm {
+    struct warm *newer, *older;
     struct slab *slab;
-    char *low;
-    unsigned valgrind_id;
-    unsigned colour;
 };
+
+enum { WORD = 64 };
 
 struct slab {
     struct slab *next;
@@ -57,17 +61,20 @@ struct slab {
     int range; /* index in the table of ranges, or -1 */
     unsigned slots;
     unsigned cut;
-    struct slot slot[];
+    unsigned first;     /* how many slots older slabs have */
+    unsigned n_cold;    /* slots whose bit is set, */
+    unsigned word;      /* none of them in a word before that one */
+    unsigned *valgrind; /* what Valgrind calls the stacks; NULL where it does not run */
+    uint64_t cold[];    /* one bit a slot */
 };
 
 struct nook__stacks {
     pthread_mutex_t lock;
     size_t size, guard;
-    struct slab *slabs;           /* the newest first */
-    unsigned slots, cut;          /* of all slabs */
-    struct slot *newest, *oldest; /* warm */
-    struct slot *cold;
-    unsigned warm, out;
+    struct slab *slabs; /* the newest first */
+    unsigned slots;     /* of all slabs */
+    struct warm *newest, *oldest;
+    unsigned cold, warm, out;
 };
 
 static atomic_long live;
@@ -200,31 +207,41 @@ static char *map(size_t bytes)
 }
 
 /* When the address space is short, a smaller slab may still fit. */
-static struct slab *slab_map(const struct nook__stacks *pool, unsigned slots)
+static int slab_map(struct slab *slab, size_t stride, unsigned slots)
 {
-    size_t stride = stride_of(pool);
-    struct slab *slab = malloc(sizeof *slab + slots * sizeof slab->slot[0]);
-    if (slab == NULL)
-        return NULL;
     for (; slots > 0; slots /= 2) {
         slab->base = map(stride * slots);
         if (slab->base == NULL)
             continue;
         slab->bytes = stride * slots;
         slab->slots = slots;
-        slab->cut = 0;
-        return slab;
+        return 1;
     }
+    return 0;
+}
+
+static struct slab *slab_make(const struct nook__stacks *pool, unsigned slots)
+{
+    struct slab *slab =
+        calloc(1, sizeof *slab + (slots + WORD - 1) / WORD * sizeof slab->cold[0]);
+    if (slab == NULL)
+        return NULL;
+    if (nook__on_valgrind())
+        slab->valgrind = calloc(slots, sizeof slab->valgrind[0]);
+    if (slab_map(slab, stride_of(pool), slots))
+        return slab;
+    free(slab->valgrind);
     free(slab);
     return NULL;
 }
 
 static struct slab *slab_new(struct nook__stacks *pool)
 {
-    struct slab *slab = slab_map(pool, slots_wanted(pool));
+    struct slab *slab = slab_make(pool, slots_wanted(pool));
     if (slab == NULL)
         return NULL;
     slab->range = range_add(slab, stride_of(pool), pool->guard);
+    slab->first = pool->slots;
     slab->next = pool->slabs;
     pool->slabs = slab;
     pool->slots += slab->slots;
@@ -233,10 +250,11 @@ static struct slab *slab_new(struct nook__stacks *pool)
 
 static void slab_free(struct slab *slab)
 {
-    for (unsigned i = 0; i < slab->cut; i++)
-        nook__stack_deregister(slab->slot[i].valgrind_id);
+    for (unsigned i = 0; slab->valgrind != NULL && i < slab->cut; i++)
+        nook__stack_deregister(slab->valgrind[i]);
     range_remove(slab->range);
     munmap(slab->base, slab->bytes);
+    free(slab->valgrind);
     free(slab);
 }
 
@@ -279,98 +297,123 @@ static int guard_install(char *at, size_t size)
     return mprotect(at, size, PROT_NONE);
 }
 
-static struct slot *slot_cut(struct nook__stacks *pool)
+static char *low_of(const struct nook__stacks *pool, const struct slab *slab, unsigned slot)
+{
+    return slab->base + stride_of(pool) * slot + pool->guard;
+}
+
+static unsigned slot_of(const struct nook__stacks *pool, const struct slab *slab,
+                        const char *low)
+{
+    return (unsigned)((size_t)(low - slab->base) / stride_of(pool));
+}
+
+static char *slot_cut(struct nook__stacks *pool, struct slab **out)
 {
     struct slab *slab = pool->slabs;
     if (slab == NULL || slab->cut == slab->slots)
         slab = slab_new(pool);
     if (slab == NULL)
         return NULL;
-    char *guard = slab->base + stride_of(pool) * slab->cut;
-    if (guard_install(guard, pool->guard) != 0)
+    char *low = low_of(pool, slab, slab->cut);
+    if (guard_install(low - pool->guard, pool->guard) != 0)
         return NULL;
-    struct slot *slot = &slab->slot[slab->cut];
-    memset(slot, 0, sizeof *slot);
-    slot->slab = slab;
-    slot->low = guard + pool->guard;
-    slot->colour = pool->cut++ % COLOURS;
-    slot->valgrind_id = nook__stack_register(slot->low, pool->size);
+    if (slab->valgrind != NULL)
+        slab->valgrind[slab->cut] = nook__stack_register(low, pool->size);
     slab->cut++;
-    return slot;
+    *out = slab;
+    return low;
 }
 
-static void warm_push(struct nook__stacks *pool, struct slot *slot)
+/* --- warm ones --------------------------------------------------------------- */
+
+static struct warm *warm_of(const struct nook__stacks *pool, char *low)
 {
-    slot->newer = NULL;
-    slot->older = pool->newest;
+    return (struct warm *)(void *)(low + pool->size - sizeof(struct warm));
+}
+
+static void warm_push(struct nook__stacks *pool, struct slab *slab, char *low)
+{
+    struct warm *warm = warm_of(pool, low);
+    *warm = (struct warm){.older = pool->newest, .slab = slab};
     if (pool->newest != NULL)
-        pool->newest->newer = slot;
+        pool->newest->newer = warm;
     else
-        pool->oldest = slot;
-    pool->newest = slot;
+        pool->oldest = warm;
+    pool->newest = warm;
     pool->warm++;
 }
 
-static struct slot *warm_remove(struct nook__stacks *pool, struct slot *slot)
+static char *warm_remove(struct nook__stacks *pool, struct warm *warm, struct slab **slab)
 {
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): pool->warm counts the list */
-    if (slot->newer != NULL)
-        slot->newer->older = slot->older;
+    if (warm->newer != NULL)
+        warm->newer->older = warm->older;
     else
-        pool->newest = slot->older;
-    if (slot->older != NULL)
-        slot->older->newer = slot->newer;
+        pool->newest = warm->older;
+    if (warm->older != NULL)
+        warm->older->newer = warm->newer;
     else
-        pool->oldest = slot->newer;
+        pool->oldest = warm->newer;
     pool->warm--;
-    return slot;
+    *slab = warm->slab;
+    return (char *)(warm + 1) - pool->size;
 }
 
-static struct slot *slot_take(struct nook__stacks *pool)
+/* --- cold ones --------------------------------------------------------------- */
+
+static void cold_push(struct nook__stacks *pool, struct slab *slab, const char *low)
 {
-    struct slot *slot = pool->cold;
+    unsigned slot = slot_of(pool, slab, low), word = slot / WORD;
+    slab->cold[word] |= UINT64_C(1) << slot % WORD;
+    if (slab->n_cold == 0 || word < slab->word)
+        slab->word = word;
+    slab->n_cold++;
+    pool->cold++;
+}
+
+/* There is one. */
+static char *cold_take(struct nook__stacks *pool, struct slab **out)
+{
+    struct slab *slab = pool->slabs;
+    while (slab->n_cold == 0)
+        slab = slab->next;
+    while (slab->cold[slab->word] == 0)
+        slab->word++;
+    unsigned bit = (unsigned)__builtin_ctzll(slab->cold[slab->word]);
+    slab->cold[slab->word] &= slab->cold[slab->word] - 1;
+    slab->n_cold--;
+    pool->cold--;
+    *out = slab;
+    return low_of(pool, slab, slab->word * WORD + bit);
+}
+
+static char *slot_take(struct nook__stacks *pool, struct slab **slab)
+{
     if (pool->newest != NULL)
-        return warm_remove(pool, pool->newest);
-    if (slot == NULL)
-        return slot_cut(pool);
-    pool->cold = slot->older;
-    return slot;
+        return warm_remove(pool, pool->newest, slab);
+    return pool->cold > 0 ? cold_take(pool, slab) : slot_cut(pool, slab);
 }
 
-static struct slot *slot_of(const struct nook__stacks *pool, const struct nook__stack *stack)
+/*
+ * The longest idle stacks, if more are idle than in use and than the floor, give their
+ * pages back. The lock is held at the call and at the return, and not in between.
+ */
+static void cool(struct nook__stacks *pool)
 {
-    struct slab *slab = stack->slab;
-    return &slab->slot[(size_t)(stack->low - slab->base) / stride_of(pool)];
-}
-
-/* The longest idle stacks, if more are idle than in use and than the floor. */
-static struct slot *cool_take(struct nook__stacks *pool)
-{
-    struct slot *taken = NULL;
+    char *low[COOL_AT_ONCE];
+    struct slab *slab[COOL_AT_ONCE];
+    int n = 0;
     unsigned keep = pool->out > NOOK__STACKS_WARM ? pool->out : NOOK__STACKS_WARM;
-    for (int i = 0; i < COOL_AT_ONCE && pool->warm > keep; i++) {
-        struct slot *slot = warm_remove(pool, pool->oldest);
-        slot->older = taken;
-        taken = slot;
-    }
-    return taken;
-}
-
-/* The lock is held at the call and at the return, and not in between. */
-static void cool(struct nook__stacks *pool, struct slot *taken)
-{
-    if (taken == NULL)
+    for (; n < COOL_AT_ONCE && pool->warm > keep; n++)
+        low[n] = warm_remove(pool, pool->oldest, &slab[n]);
+    if (n == 0)
         return;
     pthread_mutex_unlock(&pool->lock);
-    for (struct slot *slot = taken; slot != NULL; slot = slot->older)
-        (void)madvise(slot->low, pool->size, MADV_DONTNEED);
+    for (int i = 0; i < n; i++)
+        (void)madvise(low[i], pool->size, MADV_DONTNEED);
     pthread_mutex_lock(&pool->lock);
-    while (taken != NULL) {
-        struct slot *slot = taken;
-        taken = slot->older;
-        slot->older = pool->cold;
-        pool->cold = slot;
-    }
+    for (int i = 0; i < n; i++)
+        cold_push(pool, slab[i], low[i]);
 }
 
 /* --- the pool ------------------------------------------------------------- */
@@ -429,31 +472,30 @@ size_t nook__stacks_size(const struct nook__stacks *pool)
 int nook__stack_get(struct nook__stacks *pool, struct nook__stack *out)
 {
     pthread_mutex_lock(&pool->lock);
-    struct slot *slot = slot_take(pool);
-    if (slot != NULL)
+    struct slab *slab;
+    char *low = slot_take(pool, &slab);
+    if (low != NULL)
         pool->out++;
     pthread_mutex_unlock(&pool->lock);
-    if (slot == NULL)
+    if (low == NULL)
         return NOOK_ENOMEM;
-    out->low = slot->low;
-    out->size = pool->size;
-    out->slab = slot->slab;
-    out->valgrind_id = slot->valgrind_id;
-    out->colour = slot->colour;
+    *out = (struct nook__stack){.low = low,
+                                .size = pool->size,
+                                .slab = slab,
+                                .colour = (slab->first + slot_of(pool, slab, low)) % COLOURS};
     nook__count_add(&live, 1);
     return 0;
 }
 
 void nook__stack_put(struct nook__stacks *pool, struct nook__stack *stack)
 {
-    struct slot *slot = slot_of(pool, stack);
     nook__stack_fresh(stack->low, stack->size);
-    memset(stack, 0, sizeof *stack);
     pthread_mutex_lock(&pool->lock);
     pool->out--;
-    warm_push(pool, slot);
-    cool(pool, cool_take(pool));
+    warm_push(pool, stack->slab, stack->low);
+    cool(pool);
     pthread_mutex_unlock(&pool->lock);
+    memset(stack, 0, sizeof *stack);
     nook__count_add(&live, -1);
 }
 

@@ -36,7 +36,6 @@ struct nook__stack {
     char *low;
     size_t size;
     void *slab;
-    unsigned valgrind_id;
     unsigned colour;
 };
 
