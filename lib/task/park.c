@@ -198,7 +198,7 @@ static void leave_context(nook_task *task)
             break;
 }
 
-static void run_ends(nook_task *task)
+static __attribute__((noinline)) void run_ends(nook_task *task)
 {
     struct nook__at_end *first;
     while ((first = task->ends) != NULL) {
@@ -217,7 +217,8 @@ static void live(nook_task *task)
     task->result = task->fn(task->arg);
     task->ending = 1;
     nook__mark(task, NOOK__UNUSUAL);
-    run_ends(task);
+    if (task->ends != NULL || nook_context_peek() != task->context)
+        run_ends(task);
     nook__hand_over(task);
 }
 

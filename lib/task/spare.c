@@ -60,11 +60,22 @@ void nook__record_put(nook_task *task)
 
 /* --- stacks ------------------------------------------------------------------ */
 
+/* Out of line: its variables would be on the stack of whoever takes what is at hand. */
+static __attribute__((noinline)) int get_stack(nook_task *task)
+{
+    return nook__stack_get(task->stacks, &task->stack);
+}
+
+static __attribute__((noinline)) void put_stack(nook_task *task)
+{
+    nook__stack_put(task->stacks, &task->stack);
+}
+
 int nook__spare_stack_get(struct nook__worker *worker, nook_task *task)
 {
     struct nook__spares *spares = &worker->spares;
     if (spares->n_stacks == 0 || spares->stacks != task->stacks)
-        return nook__stack_get(task->stacks, &task->stack);
+        return get_stack(task);
     task->stack = spares->stack[--spares->n_stacks];
     nook__stacks_kept(-1);
     return 0;
@@ -76,7 +87,7 @@ void nook__spare_stack_put(struct nook__worker *worker, nook_task *task)
     if (spares->n_stacks == 0)
         spares->stacks = task->stacks;
     if (spares->n_stacks == NOOK__STACKS_KEPT || spares->stacks != task->stacks) {
-        nook__stack_put(task->stacks, &task->stack);
+        put_stack(task);
         return;
     }
     if (spares->watched)

@@ -188,17 +188,21 @@ nook_task *nook_task_ref(nook_task *task)
     return task;
 }
 
-/* Gives up n references at once. */
-static void give_up(nook_task *task, unsigned n)
+static void unmake(nook_task *task)
 {
-    nook__hand_over(task);
-    if (!nook__refs_drop(&task->refs, n))
-        return;
     nook__take_over(task);
     if (task->failed_in != NULL && nook__failure_last(task))
         return;
     nook__record_put(task);
     nook__count_add(&nook__tasks_alive, -1);
+}
+
+/* Gives up n references at once. */
+static inline void give_up(nook_task *task, unsigned n)
+{
+    nook__hand_over(task);
+    if (nook__refs_drop(&task->refs, n))
+        unmake(task);
 }
 
 void nook_task_unref(nook_task *task)
@@ -214,8 +218,8 @@ void nook__task_unmake(nook_task *task)
     give_up(task, atomic_load_explicit(&task->refs, memory_order_relaxed)); /* all */
 }
 
-/* Counts on in decimal: to divide for each digit of each task would cost more. */
-static void count_on(struct nook__run *run)
+/* The last digit is nine. */
+static __attribute__((noinline)) void carry_on(struct nook__run *run)
 {
     char *first = run->next_name + sizeof "task-" - 1;
     char *digit = run->next_name + run->name_length - 1;
@@ -227,6 +231,16 @@ static void count_on(struct nook__run *run)
     }
     run->next_name[run->name_length++] = '0'; /* all were nines; what follows is zero */
     *first = '1';
+}
+
+/* Counts on in decimal: to divide for each digit of each task would cost more. */
+static inline void count_on(struct nook__run *run)
+{
+    char *digit = run->next_name + run->name_length - 1;
+    if (__builtin_expect(*digit == '9', 0))
+        carry_on(run);
+    else
+        ++*digit;
 }
 
 /* A task without a name is called after its place in the run, which a schedule repeats. */
