@@ -42,11 +42,6 @@ static void look_further(struct nook__worker *worker)
     nook__unlock(run);
 }
 
-static int full(const struct nook__worker *worker)
-{
-    return atomic_load_explicit(&worker->inbox.full, memory_order_relaxed);
-}
-
 /*
  * What a yield need not ask until the worker is due: nothing is in the ring, whose order
  * counts, nor in the inbox, and the run is not being broken, which begins while all workers
@@ -59,7 +54,7 @@ static void go_straight(struct nook__worker *worker)
     if (atomic_load_explicit(&worker->straight, memory_order_relaxed) == until)
         return;
     (void)atomic_exchange_explicit(&worker->straight, until, memory_order_acq_rel);
-    if (full(worker))
+    if (nook__inbox_full(&worker->inbox))
         nook__disturb(worker);
 }
 
@@ -68,7 +63,7 @@ static void look_round(struct nook__worker *worker)
     int due = nook__turns(worker) >= worker->due;
     if (due)
         worker->due = nook__turns(worker) + BUDGET;
-    if (full(worker))
+    if (nook__inbox_full(&worker->inbox))
         nook__receive(worker);
     if (due)
         look_further(worker);
@@ -133,7 +128,7 @@ static void rest(struct nook__worker *worker)
     struct nook__run *run = worker->run;
     nook__due_now(worker);
     nook__lock(run);
-    if (nook__give_up(worker) && !atomic_load(&worker->inbox.full) && !settle(worker))
+    if (nook__give_up(worker) && !nook__inbox_full(&worker->inbox) && !settle(worker))
         sleep_until_called(worker);
     else
         nook__not_idle(worker);

@@ -414,10 +414,8 @@ static void close_run(struct nook__run *run)
     nook__poller_close(&run->poller);
     nook_loop_unref(loop);
     free(run->timers.heap);
-    for (unsigned i = 0; i < run->real_workers; i++) {
-        nook__inbox_close(&run->workers[i].inbox);
+    for (unsigned i = 0; i < run->real_workers; i++)
         nook__spares_close(&run->workers[i].spares);
-    }
     pthread_mutex_destroy(&run->shared.lock);
     pthread_mutex_destroy(&run->lock);
     free(run->workers);

@@ -146,21 +146,28 @@ struct nook__message {
 
 /* --- inboxes ------------------------------------------------------------------- */
 
-/*
- * Where a worker sleeps, and what others have for it. Its lock is the last one
- * that anybody takes. `full` is a hint that needs no lock.
- */
+/* Where a worker sleeps, and what others have for it. */
 enum { NOOK__AWAKE, NOOK__DOZING, NOOK__POLLING, NOOK__CALLED };
 
 struct nook__inbox {
-    pthread_mutex_t lock;
-    struct nook__link events;
-    atomic_int full;
-    atomic_uint state; /* a futex */
+    _Atomic(struct nook__link *) events; /* the last one, which leads to those before it */
+    atomic_uint state;                   /* a futex */
+    struct nook__link taken;             /* the worker's: what it has not dealt with yet */
 };
 
+/* Something has come: a hint, but for whoever sent it. */
+static inline int nook__inbox_news(const struct nook__inbox *inbox)
+{
+    return atomic_load_explicit(&inbox->events, memory_order_relaxed) != NULL;
+}
+
+/* By the worker: there is something to be received, be it new or left. */
+static inline int nook__inbox_full(const struct nook__inbox *inbox)
+{
+    return nook__inbox_news(inbox) || !nook__list_empty(&inbox->taken);
+}
+
 void nook__inbox_open(struct nook__inbox *inbox);
-void nook__inbox_close(struct nook__inbox *inbox);
 /* Any thread, as long as the run cannot end until they return. */
 void nook__send(struct nook__worker *to, struct nook__event *event);
 void nook__call(struct nook__worker *to);
