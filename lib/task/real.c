@@ -30,10 +30,21 @@ static struct nook__event *take(struct nook__worker *worker)
 
 /* --- looking round -------------------------------------------------------------- */
 
+/* 1: there are timers, or descriptors that nobody polls. A hint, for which no lock is worth
+ * it: what comes now is looked at the next time. */
+static int minds(struct nook__run *run)
+{
+    return atomic_load_explicit(&run->timers.n, memory_order_relaxed) > 0 ||
+           (atomic_load_explicit(&run->poller.users, memory_order_relaxed) > 0 &&
+            atomic_load_explicit(&run->polling, memory_order_relaxed) == 0);
+}
+
 static void look_further(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
     nook__queue_look(worker);
+    if (!minds(run))
+        return;
     nook__lock(run);
     if (run->timers.n > 0)
         nook__timers_fire(run, nook__clock(run));

@@ -370,9 +370,11 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
 {
     run->n_workers = options->workers != 0 ? options->workers : 1;
     run->real_workers = run->schedule != NULL ? 1 : run->n_workers;
-    run->workers = calloc(run->real_workers, sizeof(*run->workers));
+    size_t size = run->real_workers * sizeof(*run->workers);
+    run->workers = aligned_alloc(NOOK__LINE, size);
     if (run->workers == NULL)
         return NOOK_ENOMEM;
+    memset(run->workers, 0, size);
     run->solo = run->real_workers == 1;
     run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno &&
                   (options->watch == NULL || !options->watch->measure_stacks);
