@@ -366,6 +366,19 @@ static int start_threads(struct nook__run *run)
 
 /* --- a run ---------------------------------------------------------------- */
 
+/* It is held for some instructions: who finds it taken does best to look again before it
+ * sleeps. */
+static void open_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t kind;
+    pthread_mutexattr_init(&kind);
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+    (void)pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    pthread_mutex_init(lock, &kind);
+    pthread_mutexattr_destroy(&kind);
+}
+
 static int open_run(struct nook__run *run, const nook_run_options *options)
 {
     run->n_workers = options->workers != 0 ? options->workers : 1;
@@ -387,7 +400,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->watch = *options->watch;
     memcpy(run->next_name, "task-1", sizeof "task-1");
     run->name_length = sizeof "task-1" - 1;
-    pthread_mutex_init(&run->lock, NULL);
+    open_lock(&run->lock);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
     nook__list_init(&run->shared.events);
