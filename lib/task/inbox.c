@@ -2,12 +2,16 @@
 /*
  * How others reach a worker, and how a worker sleeps.
  *
+ * What was sent is a list without a lock: the word `events` names who came last, and each
+ * event who came before it. Who sends puts itself there by compare-and-swap; the worker
+ * takes all of them at once, by an exchange, so nothing is ever taken out of the middle.
+ *
  * Invariant: an event that was sent is in the list until the worker takes it. After it
  * was put there, and after everything else that the worker is to look at, it is called:
  * the state becomes `called`, from which nobody falls asleep. The worker makes it
  * `awake` again before it looks at all those things, and sleeps only from `awake`. So what
  * came before it made it awake is seen, and what came after keeps it from its sleep. What
- * it leaves there for the next time it calls itself for.
+ * it has taken and leaves for the next time it calls itself for.
  *
  * To call one that is awake costs no system call. One that dozes sleeps on the state
  * itself, one that polls is told by the poller's eventfd, which may come late, when
@@ -23,13 +27,7 @@
 
 void nook__inbox_open(struct nook__inbox *inbox)
 {
-    pthread_mutex_init(&inbox->lock, NULL);
-    nook__list_init(&inbox->events);
-}
-
-void nook__inbox_close(struct nook__inbox *inbox)
-{
-    pthread_mutex_destroy(&inbox->lock);
+    nook__list_init(&inbox->taken);
 }
 
 /* --- the state, which is a futex ---------------------------------------------- */
@@ -104,31 +102,39 @@ void nook__poll_end(struct nook__worker *worker)
 
 void nook__send(struct nook__worker *to, struct nook__event *event)
 {
-    pthread_mutex_lock(&to->inbox.lock);
-    nook__list_append(&to->inbox.events, &event->link);
-    atomic_store_explicit(&to->inbox.full, 1, memory_order_relaxed);
+    struct nook__inbox *inbox = &to->inbox;
+    struct nook__link *before = atomic_load_explicit(&inbox->events, memory_order_relaxed);
+    do /* Release: the worker sees what it is to do with it. */
+        event->link.next = before;
+    while (!atomic_compare_exchange_weak_explicit(&inbox->events, &before, &event->link,
+                                                  memory_order_release, memory_order_relaxed));
     nook__disturb(to);
-    pthread_mutex_unlock(&to->inbox.lock);
-    nook__call(to); /* without the lock: it takes that first of all */
+    nook__call(to);
 }
 
-enum { BATCH = 64 };
-
-static void take_some(struct nook__inbox *inbox, struct nook__link *some)
+/* Behind what was left, in the order in which they came: who came last is met first. */
+static void take_all(struct nook__inbox *inbox)
 {
-    nook__list_init(some);
     wake_up(inbox); /* else who sent would keep it from its next sleep */
-    pthread_mutex_lock(&inbox->lock);
-    for (int i = 0; i < BATCH && !nook__list_empty(&inbox->events); i++) {
-        struct nook__link *link = inbox->events.next;
-        nook__list_remove(link);
-        nook__list_append(some, link);
+    struct nook__link *place = inbox->taken.prev, *before,
+                      *link =
+                          atomic_exchange_explicit(&inbox->events, NULL, memory_order_acquire);
+    for (; link != NULL; link = before) {
+        before = link->next;
+        nook__list_append(place->next, link);
     }
-    int left = !nook__list_empty(&inbox->events);
-    atomic_store_explicit(&inbox->full, left, memory_order_relaxed);
-    pthread_mutex_unlock(&inbox->lock);
-    if (left) /* who sent that calls no more */
-        (void)atomic_exchange_explicit(&inbox->state, NOOK__CALLED, memory_order_acq_rel);
+}
+
+static void handle(struct nook__worker *worker, struct nook__event *event)
+{
+    if (event->kind != NOOK__MESSAGE) {
+        nook__enqueue(worker, event);
+        return;
+    }
+    struct nook__message *message = NOOK__CONTAINER(event, struct nook__message, event);
+    nook__lock(worker->run);
+    message->deliver(worker->run, message);
+    nook__unlock(worker->run);
 }
 
 /*
@@ -137,25 +143,21 @@ static void take_some(struct nook__inbox *inbox, struct nook__link *some)
  */
 void nook__receive(struct nook__worker *worker)
 {
-    struct nook__link some;
-    take_some(&worker->inbox, &some);
-    while (!nook__list_empty(&some)) {
-        struct nook__event *event = NOOK__CONTAINER(some.next, struct nook__event, link);
-        nook__list_remove(&event->link);
-        if (event->kind != NOOK__MESSAGE) {
-            nook__enqueue(worker, event);
-            continue;
-        }
-        struct nook__message *message = NOOK__CONTAINER(event, struct nook__message, event);
-        nook__lock(worker->run);
-        message->deliver(worker->run, message);
-        nook__unlock(worker->run);
-    }
+    enum { BATCH = 64 };
+    struct nook__inbox *inbox = &worker->inbox;
+    take_all(inbox);
+    for (int i = 0; i < BATCH && !nook__list_empty(&inbox->taken); i++)
+        handle(worker,
+               NOOK__CONTAINER(nook__list_pop(&inbox->taken), struct nook__event, link));
+    if (nook__list_empty(&inbox->taken))
+        return;
+    nook__due_now(worker); /* nobody else reminds it */
+    (void)atomic_exchange_explicit(&inbox->state, NOOK__CALLED, memory_order_acq_rel);
 }
 
 void nook__receive_all(struct nook__worker *worker)
 {
     do
         nook__receive(worker);
-    while (atomic_load_explicit(&worker->inbox.full, memory_order_relaxed));
+    while (nook__inbox_full(&worker->inbox));
 }

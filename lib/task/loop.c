@@ -8,7 +8,7 @@
  * is 0, and clears `run` under the same lock. So whatever was sent is delivered, nothing is
  * sent to a run that is gone, and nobody can keep one from its end by sending.
  *
- * Locks are taken in this order: the run's, the loop's, an inbox's.
+ * Locks are taken in this order: the run's, the loop's.
  */
 #include "run.h"
 

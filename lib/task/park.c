@@ -112,7 +112,7 @@ static int unwanted(nook_task *task);
 static inline int undisturbed(const struct nook__worker *worker)
 {
     return worker->run->direct && nook__turns(worker) < worker->due &&
-           !atomic_load_explicit(&worker->inbox.full, memory_order_relaxed);
+           !nook__inbox_news(&worker->inbox);
 }
 
 /* 1: a yield need not ask for more than the two tasks. */

@@ -121,7 +121,8 @@ static int arm(struct nook__poller *poller, int fd)
 
 static void count_users(struct nook__poller *poller, long change)
 {
-    poller->users = (size_t)((long)poller->users + change);
+    atomic_store_explicit(&poller->users, (size_t)((long)poller->users + change),
+                          memory_order_relaxed);
     atomic_fetch_add_explicit(&nook__waits_alive, change, memory_order_relaxed);
 }
 
@@ -267,6 +268,11 @@ static int wait_for(const struct nook__poller *poller, struct epoll_event *event
     return wait_coarsely(poller, events, n, ns);
 }
 
+static void count_polling(struct nook__run *run, int change)
+{
+    atomic_store_explicit(&run->polling, run->polling + change, memory_order_relaxed);
+}
+
 /*
  * A worker may look while the watcher sleeps here. The call is for the watcher: who
  * else took it would leave that one asleep.
@@ -275,11 +281,11 @@ void nook__poller_wait(struct nook__run *run, int64_t ns)
 {
     struct epoll_event events[64];
     uint64_t count;
-    run->polling++;
+    count_polling(run, 1);
     nook__unlock(run);
     int n = wait_for(&run->poller, events, 64, ns);
     nook__lock(run);
-    run->polling--;
+    count_polling(run, -1);
     for (int i = 0; i < n; i++) {
         if (fd_of(events[i].data.u64) >= 0)
             dispatch(run, events[i].data.u64, events[i].events);

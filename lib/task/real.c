@@ -30,21 +30,27 @@ static struct nook__event *take(struct nook__worker *worker)
 
 /* --- looking round -------------------------------------------------------------- */
 
+/* 1: there are timers, or descriptors that nobody polls. A hint, for which no lock is worth
+ * it: what comes now is looked at the next time. */
+static int minds(struct nook__run *run)
+{
+    return atomic_load_explicit(&run->timers.n, memory_order_relaxed) > 0 ||
+           (atomic_load_explicit(&run->poller.users, memory_order_relaxed) > 0 &&
+            atomic_load_explicit(&run->polling, memory_order_relaxed) == 0);
+}
+
 static void look_further(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
     nook__queue_look(worker);
+    if (!minds(run))
+        return;
     nook__lock(run);
     if (run->timers.n > 0)
         nook__timers_fire(run, nook__clock(run));
     if (run->poller.users > 0 && !run->polling)
         nook__poller_wait(run, 0);
     nook__unlock(run);
-}
-
-static int full(const struct nook__worker *worker)
-{
-    return atomic_load_explicit(&worker->inbox.full, memory_order_relaxed);
 }
 
 /*
@@ -59,7 +65,7 @@ static void go_straight(struct nook__worker *worker)
     if (atomic_load_explicit(&worker->straight, memory_order_relaxed) == until)
         return;
     (void)atomic_exchange_explicit(&worker->straight, until, memory_order_acq_rel);
-    if (full(worker))
+    if (nook__inbox_full(&worker->inbox))
         nook__disturb(worker);
 }
 
@@ -68,7 +74,7 @@ static void look_round(struct nook__worker *worker)
     int due = nook__turns(worker) >= worker->due;
     if (due)
         worker->due = nook__turns(worker) + BUDGET;
-    if (full(worker))
+    if (nook__inbox_full(&worker->inbox))
         nook__receive(worker);
     if (due)
         look_further(worker);
@@ -133,7 +139,7 @@ static void rest(struct nook__worker *worker)
     struct nook__run *run = worker->run;
     nook__due_now(worker);
     nook__lock(run);
-    if (nook__give_up(worker) && !atomic_load(&worker->inbox.full) && !settle(worker))
+    if (nook__give_up(worker) && !nook__inbox_full(&worker->inbox) && !settle(worker))
         sleep_until_called(worker);
     else
         nook__not_idle(worker);

@@ -355,13 +355,28 @@ static int start_threads(struct nook__run *run)
 
 /* --- a run ---------------------------------------------------------------- */
 
+/* It is held for some instructions: who finds it taken does best to look again before it
+ * sleeps. */
+static void open_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t kind;
+    pthread_mutexattr_init(&kind);
+#ifdef PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP
+    (void)pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ADAPTIVE_NP);
+#endif
+    pthread_mutex_init(lock, &kind);
+    pthread_mutexattr_destroy(&kind);
+}
+
 static int open_run(struct nook__run *run, const nook_run_options *options)
 {
     run->n_workers = options->workers != 0 ? options->workers : 1;
     run->real_workers = run->schedule != NULL ? 1 : run->n_workers;
-    run->workers = calloc(run->real_workers, sizeof(*run->workers));
+    size_t size = run->real_workers * sizeof(*run->workers);
+    run->workers = aligned_alloc(NOOK__LINE, size);
     if (run->workers == NULL)
         return NOOK_ENOMEM;
+    memset(run->workers, 0, size);
     run->solo = run->real_workers == 1;
     run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno &&
                   (options->watch == NULL || !options->watch->measure_stacks);
@@ -374,7 +389,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->watch = *options->watch;
     memcpy(run->next_name, "task-1", sizeof "task-1");
     run->name_length = sizeof "task-1" - 1;
-    pthread_mutex_init(&run->lock, NULL);
+    open_lock(&run->lock);
     nook__list_init(&run->tasks);
     nook__list_init(&run->handles);
     nook__list_init(&run->shared.events);
@@ -403,10 +418,8 @@ static void close_run(struct nook__run *run)
     nook__poller_close(&run->poller);
     nook_loop_unref(loop);
     free(run->timers.heap);
-    for (unsigned i = 0; i < run->real_workers; i++) {
-        nook__inbox_close(&run->workers[i].inbox);
+    for (unsigned i = 0; i < run->real_workers; i++)
         nook__spares_close(&run->workers[i].spares);
-    }
     pthread_mutex_destroy(&run->shared.lock);
     pthread_mutex_destroy(&run->lock);
     free(run->workers);

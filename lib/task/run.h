@@ -147,21 +147,28 @@ struct nook__message {
 
 /* --- inboxes ------------------------------------------------------------------- */
 
-/*
- * Where a worker sleeps, and what others have for it. Its lock is the last one
- * that anybody takes. `full` is a hint that needs no lock.
- */
+/* Where a worker sleeps, and what others have for it. */
 enum { NOOK__AWAKE, NOOK__DOZING, NOOK__POLLING, NOOK__CALLED };
 
 struct nook__inbox {
-    pthread_mutex_t lock;
-    struct nook__link events;
-    atomic_int full;
-    atomic_uint state; /* a futex */
+    _Atomic(struct nook__link *) events; /* the last one, which leads to those before it */
+    atomic_uint state;                   /* a futex */
+    struct nook__link taken;             /* the worker's: what it has not dealt with yet */
 };
 
+/* Something has come: a hint, but for whoever sent it. */
+static inline int nook__inbox_news(const struct nook__inbox *inbox)
+{
+    return atomic_load_explicit(&inbox->events, memory_order_relaxed) != NULL;
+}
+
+/* By the worker: there is something to be received, be it new or left. */
+static inline int nook__inbox_full(const struct nook__inbox *inbox)
+{
+    return nook__inbox_news(inbox) || !nook__list_empty(&inbox->taken);
+}
+
 void nook__inbox_open(struct nook__inbox *inbox);
-void nook__inbox_close(struct nook__inbox *inbox);
 /* Any thread, as long as the run cannot end until they return. */
 void nook__send(struct nook__worker *to, struct nook__event *event);
 void nook__call(struct nook__worker *to);
@@ -187,7 +194,8 @@ struct nook__timer {
 
 struct nook__timers {
     struct nook__timer **heap; /* from 1 */
-    size_t n, room;
+    _Atomic size_t n; /* written under the lock */
+    size_t room;
     uint64_t number;
 };
 
@@ -420,7 +428,8 @@ struct nook__poller {
         unsigned armed, mute;
         uint32_t generation; /* how often it was armed */
     } * entries;
-    size_t room, users;
+    size_t room;
+    _Atomic size_t users; /* written under the lock */
 };
 
 int nook__poller_open(struct nook__poller *poller);
@@ -538,7 +547,6 @@ struct nook__worker {
     struct nook__run *run;
     _Atomic(nook_task *) current;
     _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
-    _Atomic uint64_t straight;  /* before that turn tasks yield straight to each other */
     uint64_t due;               /* at that turn it looks round */
     atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
@@ -549,12 +557,14 @@ struct nook__worker {
     struct nook__fiber fiber;
     struct nook__link queue;
     struct nook__spares spares;
-    int idle;        /* it sleeps and was not called; the run's */
-    int searching;   /* it counts among those who search; the run's while it is idle */
     unsigned random; /* where it begins to search */
     struct nook__ring ring;
-    struct nook__inbox inbox;
-    pthread_t thread;
+    /* What others write who have something for it, on a line of its own. */
+    _Alignas(NOOK__LINE) struct nook__inbox inbox;
+    _Atomic uint64_t straight; /* before that turn tasks yield straight to each other */
+    int idle;                  /* it sleeps and was not called; the run's */
+    int searching; /* it counts among those who search; the run's while it is idle */
+    _Alignas(NOOK__LINE) pthread_t thread;
     struct nook__overflow_thread overflow;
     char described[256]; /* who overflowed */
 };
@@ -575,7 +585,6 @@ enum nook__stage {
 struct nook__run {
     struct nook__link known; /* in the list of those that reports tell of */
     uint64_t number;
-    pthread_mutex_t lock;
     int solo;   /* one worker: nobody takes the lock */
     int direct; /* tasks may switch to each other without the worker */
     struct nook__worker *workers;
@@ -586,6 +595,11 @@ struct nook__run {
     size_t stack_size;
     struct nook__stacks *stacks; /* of that size, once there are any */
     struct nook__sizes **sizes;
+    nook_schedule *schedule;
+    atomic_int stage;    /* enum nook__stage; written under the lock */
+    atomic_int finished; /* nothing is left */
+    /* What every turn reads is before this, what changes all the time behind it. */
+    _Alignas(NOOK__LINE) pthread_mutex_t lock;
     struct nook__link tasks, handles;
     struct nook__shared shared;
     struct nook__timers timers;
@@ -594,17 +608,14 @@ struct nook__run {
     char next_name[32]; /* of a task without one: after its place in the run */
     unsigned name_length;
     nook_task *main;
-    atomic_int stage;    /* enum nook__stage; written under the lock */
-    size_t awaited;      /* tasks whose end the stage waits for */
-    atomic_int finished; /* nothing is left */
+    size_t awaited; /* tasks whose end the stage waits for */
     int deadlocked;
     atomic_uint idle;      /* workers that sleep and were not called; written under the lock */
     atomic_uint searching; /* workers with nothing to do that look for it */
-    int polling;           /* how many workers are in the poller */
+    atomic_int polling;    /* how many workers are in the poller; written under the lock */
     struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
     nook_loop *loop;              /* once somebody asked for it */
     int blind;                    /* the watcher sleeps at its inbox: no descriptors */
-    nook_schedule *schedule;
     uint64_t now;         /* of a schedule */
     unsigned next_worker; /* of a schedule: where the next new task goes */
     unsigned outside;     /* of a schedule: descriptors' callbacks in a row */

@@ -210,7 +210,7 @@ static void wait_for_jobs(struct nook__worker *worker)
         nook__doze(worker, UINT64_MAX);
         nook__receive(worker);
     }
-    if (atomic_load_explicit(&worker->inbox.full, memory_order_relaxed))
+    if (nook__inbox_full(&worker->inbox))
         nook__receive(worker); /* who asks, and changes nothing */
 }
 

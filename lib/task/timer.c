@@ -16,6 +16,12 @@ static int before(const struct nook__timer *a, const struct nook__timer *b)
     return a->when != b->when ? a->when < b->when : a->number < b->number;
 }
 
+/* Under the lock. */
+static size_t count(const struct nook__timers *timers)
+{
+    return atomic_load_explicit(&timers->n, memory_order_relaxed);
+}
+
 static void put(struct nook__timers *timers, size_t place, struct nook__timer *timer)
 {
     timers->heap[place] = timer;
@@ -31,8 +37,8 @@ static void sift_up(struct nook__timers *timers, size_t place, struct nook__time
 
 static void sift_down(struct nook__timers *timers, size_t place, struct nook__timer *timer)
 {
-    for (size_t child; (child = place * 2) <= timers->n; place = child) {
-        if (child < timers->n && before(timers->heap[child + 1], timers->heap[child]))
+    for (size_t child; (child = place * 2) <= count(timers); place = child) {
+        if (child < count(timers) && before(timers->heap[child + 1], timers->heap[child]))
             child++;
         if (!before(timers->heap[child], timer))
             break;
@@ -56,11 +62,13 @@ static int grow(struct nook__timers *timers)
 static int add(struct nook__run *run, struct nook__timer *timer, uint64_t when, int due)
 {
     struct nook__timers *timers = &run->timers;
-    if (timers->n == timers->room && grow(timers) != 0)
+    size_t n = count(timers);
+    if (n == timers->room && grow(timers) != 0)
         return NOOK_ENOMEM;
     timer->when = when < UINT64_MAX - 1 ? when : UINT64_MAX - 1;
     timer->number = timers->number++;
-    sift_up(timers, ++timers->n, timer);
+    atomic_store_explicit(&timers->n, n + 1, memory_order_relaxed);
+    sift_up(timers, n + 1, timer);
     if (timer->place == 1)
         nook__mind_timer(run);
     if (due && nook__here() != NULL)
@@ -87,7 +95,9 @@ void nook__timer_remove(struct nook__run *run, struct nook__timer *timer)
     if (place == 0)
         return;
     timer->place = 0;
-    struct nook__timer *last = timers->heap[timers->n--];
+    size_t n = count(timers);
+    struct nook__timer *last = timers->heap[n];
+    atomic_store_explicit(&timers->n, n - 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&nook__timers_alive, 1, memory_order_relaxed);
     if (last == timer)
         return;
@@ -100,7 +110,7 @@ void nook__timer_remove(struct nook__run *run, struct nook__timer *timer)
 void nook__timers_fire(struct nook__run *run, uint64_t now)
 {
     struct nook__timers *timers = &run->timers;
-    while (timers->n > 0 && timers->heap[1]->when <= now) {
+    while (count(timers) > 0 && timers->heap[1]->when <= now) {
         struct nook__timer *timer = timers->heap[1];
         nook__timer_remove(run, timer);
         timer->fire(run, timer);
@@ -109,5 +119,5 @@ void nook__timers_fire(struct nook__run *run, uint64_t now)
 
 uint64_t nook__timers_next(const struct nook__run *run)
 {
-    return run->timers.n > 0 ? run->timers.heap[1]->when : UINT64_MAX;
+    return count(&run->timers) > 0 ? run->timers.heap[1]->when : UINT64_MAX;
 }

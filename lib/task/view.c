@@ -129,41 +129,41 @@ void nook__view_drop(struct nook__view *view)
 
 /* --- asking a worker -------------------------------------------------------- */
 
+/*
+ * It lies in the worker's inbox, and nobody takes it out there. So it lives until both have
+ * done with it, who asks and who answers: the second of them frees it.
+ */
 struct request {
     struct nook__message message;
     struct nook__view *view;
     pthread_mutex_t lock;
     pthread_cond_t answered;
-    int done, rc;
+    int done, rc; /* done: one of them is */
 };
+
+static void request_free(struct request *request)
+{
+    pthread_cond_destroy(&request->answered);
+    pthread_mutex_destroy(&request->lock);
+    free(request);
+}
 
 static void answer(struct nook__run *run, struct nook__message *message)
 {
     struct request *request = NOOK__CONTAINER(message, struct request, message);
-    int rc = nook__view_take(request->view, run);
     pthread_mutex_lock(&request->lock);
-    request->rc = rc;
+    int forgotten = request->done;
+    if (!forgotten)
+        request->rc = nook__view_take(request->view, run);
     request->done = 1;
     pthread_cond_signal(&request->answered);
     pthread_mutex_unlock(&request->lock);
-}
-
-/* 1 where the worker had not taken it, and will not. The run is known. */
-static int take_back(struct nook__worker *worker, struct request *request)
-{
-    int there = 0;
-    pthread_mutex_lock(&worker->inbox.lock);
-    for (struct nook__link *link = worker->inbox.events.next; link != &worker->inbox.events;
-         link = link->next)
-        there |= link == &request->message.event.link;
-    if (there)
-        nook__list_remove(&request->message.event.link);
-    pthread_mutex_unlock(&worker->inbox.lock);
-    return there;
+    if (forgotten)
+        request_free(request);
 }
 
 /* Two workers that ask each other answer each other meanwhile. */
-static int wait_for(struct request *request, int milliseconds)
+static void wait_for(struct request *request, int milliseconds)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
@@ -179,9 +179,20 @@ static int wait_for(struct request *request, int milliseconds)
         int done = request->done;
         pthread_mutex_unlock(&request->lock);
         if (done)
-            return 1;
+            return;
     }
-    return 0;
+}
+
+/* With its answer, or without. */
+static int give_up(struct request *request)
+{
+    pthread_mutex_lock(&request->lock);
+    int rc = request->rc, answered = request->done;
+    request->done = 1;
+    pthread_mutex_unlock(&request->lock);
+    if (answered)
+        request_free(request);
+    return rc;
 }
 
 static struct nook__run *find(uint64_t after)
@@ -194,33 +205,32 @@ static struct nook__run *find(uint64_t after)
     return NULL;
 }
 
-/* A run that has ended meanwhile has answered. */
-static int give_up(struct request *request, uint64_t number)
+static struct request *request_new(struct nook__view *view)
 {
-    pthread_mutex_lock(&known_lock);
-    struct nook__run *run = find(number - 1);
-    int there = run != NULL && run->number == number && take_back(&run->workers[0], request);
-    pthread_mutex_unlock(&known_lock);
-    return there;
+    struct request *request = calloc(1, sizeof(*request));
+    if (request == NULL)
+        return NULL;
+    request->message.event.kind = NOOK__MESSAGE;
+    request->message.deliver = answer;
+    request->view = view;
+    pthread_mutex_init(&request->lock, NULL);
+    pthread_cond_init(&request->answered, NULL);
+    return request;
 }
 
 /* The lock of the known is held at the call only. */
 static int ask(struct nook__view *view, struct nook__run *run)
 {
     enum { PATIENCE = 1000 };
-    struct request request = {.message = {.event.kind = NOOK__MESSAGE, .deliver = answer},
-                              .view = view};
-    uint64_t number = run->number;
-    *view = (struct nook__view){.run = number, .workers = run->n_workers};
-    pthread_mutex_init(&request.lock, NULL);
-    pthread_cond_init(&request.answered, NULL);
-    nook__send(&run->workers[0], &request.message.event);
+    struct request *request = request_new(view);
+    *view = (struct nook__view){.run = run->number, .workers = run->n_workers};
+    if (request != NULL)
+        nook__send(&run->workers[0], &request->message.event);
     pthread_mutex_unlock(&known_lock);
-    while (!wait_for(&request, PATIENCE) && !give_up(&request, number))
-        continue;
-    pthread_cond_destroy(&request.answered);
-    pthread_mutex_destroy(&request.lock);
-    return request.rc;
+    if (request == NULL)
+        return NOOK_ENOMEM;
+    wait_for(request, PATIENCE);
+    return give_up(request);
 }
 
 int nook__view_next(struct nook__view *view, uint64_t after)
