@@ -134,7 +134,8 @@ static nook_task *successor(struct nook__worker *worker)
     nook_task *task = undisturbed(worker) ? task_of(nook__queue_next(worker)) : NULL;
     if (task == NULL || (!nook__started(task) && (unwanted(task) || start(worker, task) != 0)))
         return NULL;
-    nook__take(&task->event);
+    nook__unready(&task->event);
+    nook__queue_go(worker, &task->event.link);
     return task;
 }
 
@@ -303,6 +304,7 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
     struct nook__run *run = worker->run;
     worker->own = nook_state_swap(task->chain);
     nook__running_set(worker, task);
+    nook__queue_hand(worker, &task->event.link);
     if (run->hooks.in != NULL)
         run->hooks.in(task, run->hooks.user);
     if (run->save_errno)
@@ -310,6 +312,7 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
     NOOK__PROBE2(task_switch, UINT64_C(0), task->id);
     resume(worker, task);
     task = nook__current(worker);
+    nook__queue_hand(worker, &worker->queue);
     if (nook__lost() != NULL) {
         task->chain = nook_state_swap(worker->own);
         return NULL;
@@ -529,7 +532,7 @@ static int begin_handing(struct nook__wait *wait, nook_task *task)
 
 static nook_task *urgent_at(const struct nook__worker *worker, const struct nook__link *link)
 {
-    if (link == &worker->queue)
+    if (link == worker->at)
         return NULL;
     struct nook__event *event = NOOK__CONTAINER(link, struct nook__event, link);
     return event->ready == NOOK__URGENT ? NOOK__CONTAINER(event, nook_task, event) : NULL;
@@ -545,7 +548,7 @@ static void run_urgent(struct nook__worker *worker, const nook_task *task)
     uint64_t due = worker->due;
     nook_task *next;
     nook__due_now(worker);
-    while (nook__lost() == NULL && (next = urgent_at(worker, worker->queue.next)) != before) {
+    while (nook__lost() == NULL && (next = urgent_at(worker, worker->at->next)) != before) {
         nook__take(&next->event);
         nook__turn(worker, NULL);
         run_task(worker, next);
@@ -602,8 +605,9 @@ static __attribute__((noinline)) int yield_by_parking(void)
 }
 
 /*
- * From task to task, where nothing else is to be done. It stands in the queue before it has
- * left its stack: nobody but this worker takes from there, and the worker is in the switch.
+ * From task to task, where nothing else is to be done. It is ready before it has left its
+ * stack: nobody but this worker takes from its queue, and the worker is in the switch. When it
+ * came in, by `order`, matters to a ring that is not empty, and then it does not come here.
  * Who looks at it meanwhile finds what a task has that is ready, and a cancel finds that it
  * waits for nothing: that one remains to be delivered, to the next park or to this one, by
  * who resumes it.
@@ -612,16 +616,20 @@ int nook_yield(void)
 {
     struct nook__worker *worker = nook__here();
     nook_task *task = worker != NULL ? nook__current(worker) : NULL;
-    if (task == NULL || !straight(worker))
+    if (__builtin_expect(task == NULL || !straight(worker), 0))
         return yield_by_parking();
-    struct nook__event *first = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
-    if (nook__list_empty(&worker->queue) || nook__look(&task->event, first) || nook__watched())
+    struct nook__event *first =
+        NOOK__CONTAINER(task->event.link.next, struct nook__event, link);
+    if (__builtin_expect(
+            first == &task->event || nook__look(&task->event, first) || nook__watched(), 0))
         return yield_by_parking();
     nook_task *next = NOOK__CONTAINER(first, nook_task, event);
     count_park(task);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);
-    nook__requeue(worker, &task->event, &next->event);
+    worker->at = &first->link;
+    atomic_store_explicit(&task->event.ready, 1, memory_order_relaxed);
+    atomic_store_explicit(&first->ready, 0, memory_order_release);
     task->chain = nook__current_swap(next->chain);
     nook__turn(worker, next);
     return pass_to(worker, task, next);

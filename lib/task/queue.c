@@ -157,7 +157,7 @@ static void keep(struct nook__worker *worker, struct nook__event *event)
     if (!claim(worker, event))
         return;
     event->order = 0;
-    nook__list_append(worker->queue.next, &event->link);
+    nook__list_append(worker->at->next, &event->link);
 }
 
 /* At most so many. 1: there were some. */
@@ -194,9 +194,9 @@ static unsigned portion(const struct nook__run *run)
 
 static struct nook__event *front(struct nook__worker *worker)
 {
-    return nook__list_empty(&worker->queue)
+    return nook__queue_empty(worker)
                ? NULL
-               : NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
+               : NOOK__CONTAINER(worker->at->next, struct nook__event, link);
 }
 
 /* What comes first in the ring goes to the front of the queue. */
@@ -392,7 +392,7 @@ int nook__ring_empty(const struct nook__ring *ring)
 /* Nobody else would be there to run meanwhile. */
 static int is_alone(struct nook__worker *worker)
 {
-    return nook__current(worker) == NULL && nook__list_empty(&worker->queue) &&
+    return nook__current(worker) == NULL && nook__queue_empty(worker) &&
            nook__ring_empty(&worker->ring);
 }
 

@@ -67,13 +67,18 @@ void nook__mind_fd(struct nook__run *run)
         nook__mind_timer(run);
 }
 
-void nook__take(struct nook__event *event)
+void nook__unready(struct nook__event *event)
 {
-    nook__list_remove(&event->link);
     /* From here on another worker may queue it again. */
     atomic_store_explicit(&event->ready, 0, memory_order_release);
     if ((atomic_load_explicit(&event->look, memory_order_relaxed) & NOOK__TOLD) != 0)
         nook__unmark(NOOK__CONTAINER(event, nook_task, event), NOOK__TOLD);
+}
+
+void nook__take(struct nook__event *event)
+{
+    nook__list_remove(&event->link);
+    nook__unready(event);
 }
 
 void nook__give(struct nook__worker *worker, struct nook__event *event)
@@ -400,6 +405,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         run->workers[i].index = i + 1;
         run->workers[i].run = run;
         nook__list_init(&run->workers[i].queue);
+        run->workers[i].at = &run->workers[i].queue;
         nook__inbox_open(&run->workers[i].inbox);
         nook__spares_open(&run->workers[i].spares);
     }

@@ -63,11 +63,17 @@ static inline void nook__list_append(struct nook__link *list, struct nook__link 
     list->prev = link;
 }
 
-/* Harmless on a link that is in no list but was initialised. */
-static inline void nook__list_remove(struct nook__link *link)
+/* Leaves the link itself as it is. */
+static inline void nook__list_unlink(const struct nook__link *link)
 {
     link->prev->next = link->next;
     link->next->prev = link->prev;
+}
+
+/* Harmless on a link that is in no list but was initialised. */
+static inline void nook__list_remove(struct nook__link *link)
+{
+    nook__list_unlink(link);
     nook__list_init(link);
 }
 
@@ -555,7 +561,8 @@ struct nook__worker {
     int ending; /* a task, perhaps on that one's stack: nothing can be run at once meanwhile */
     struct nook__switch sw;
     struct nook__fiber fiber;
-    struct nook__link queue;
+    struct nook__link queue; /* its own place in its queue */
+    struct nook__link *at; /* whose place that is now: its own, or that of a task, which runs */
     struct nook__spares spares;
     unsigned random; /* where it begins to search */
     struct nook__ring ring;
@@ -737,23 +744,36 @@ NOOK__FIBER void nook__here_set(struct nook__worker *worker)
 
 /* --- queues ---------------------------------------------------------------- */
 
+/*
+ * A worker's queue is a circle, and who runs stands in it: what follows is next, what comes
+ * in stands before. So a yield only goes on to the next place, and the task that it leaves
+ * stands last.
+ */
+static inline int nook__queue_empty(const struct nook__worker *worker)
+{
+    return worker->at->next == worker->at;
+}
+
 /* By the worker: at the end of its own queue. */
 static inline void nook__enqueue(struct nook__worker *worker, struct nook__event *event)
 {
     atomic_store_explicit(&event->ready, 1, memory_order_relaxed);
     event->order = atomic_load_explicit(&worker->ring.tail, memory_order_relaxed);
-    nook__list_append(&worker->queue, &event->link);
+    nook__list_append(worker->at, &event->link);
 }
 
-/* The same, while `next`, a task, comes out at its beginning. */
-static inline void nook__requeue(struct nook__worker *worker, struct nook__event *event,
-                                 struct nook__event *next)
+/* By the worker: goes on to a place in the queue; whose the other was is not in it any more. */
+static inline void nook__queue_go(struct nook__worker *worker, struct nook__link *to)
 {
-    struct nook__link *queue = &worker->queue;
-    queue->next = next->link.next;
-    queue->next->prev = queue;
-    atomic_store_explicit(&next->ready, 0, memory_order_release);
-    nook__enqueue(worker, event);
+    nook__list_unlink(worker->at);
+    worker->at = to;
+}
+
+/* The same, to one that is not in the queue, and takes the place. */
+static inline void nook__queue_hand(struct nook__worker *worker, struct nook__link *to)
+{
+    nook__list_append(worker->at, to);
+    nook__queue_go(worker, to);
 }
 
 /* By the worker: at the head. Nothing in its ring comes before that. */
@@ -761,7 +781,7 @@ static inline void nook__urge(struct nook__worker *worker, struct nook__event *e
 {
     atomic_store_explicit(&event->ready, NOOK__URGENT, memory_order_relaxed);
     event->order = 0;
-    nook__list_append(worker->queue.next, &event->link);
+    nook__list_append(worker->at->next, &event->link);
 }
 
 /* By the worker: a task that roams yields. No lock held; afterwards it may be gone. */
@@ -771,8 +791,8 @@ void nook__queue_roaming(struct nook__worker *worker, struct nook__event *event)
  * what is in the ring. */
 static inline struct nook__event *nook__queue_first(struct nook__worker *worker)
 {
-    struct nook__event *first = NOOK__CONTAINER(worker->queue.next, struct nook__event, link);
-    if (nook__list_empty(&worker->queue) ||
+    struct nook__event *first = NOOK__CONTAINER(worker->at->next, struct nook__event, link);
+    if (nook__queue_empty(worker) ||
         atomic_load_explicit(&worker->ring.head, memory_order_relaxed) < first->order)
         return NULL;
     return first;
@@ -789,6 +809,8 @@ static inline struct nook__event *nook__queue_next(struct nook__worker *worker)
 /* 1: nothing is there that the calling worker has put in. */
 int nook__ring_empty(const struct nook__ring *ring);
 
+/* It is in a queue no longer, or runs. */
+void nook__unready(struct nook__event *event);
 /* By the worker: takes it out of its queue, to run it. */
 void nook__take(struct nook__event *event);
 /* A new one without a worker gets one; whether it roams it keeps. */
