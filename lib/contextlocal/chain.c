@@ -12,11 +12,13 @@
  * since whoever else holds the context looks at `turn` before he frees it. Once another
  * thread wants to enter, the context is shared: under the lock of the rare side `shared`
  * is set, all threads pass a barrier, and if the home is inside then, that is noted in
- * `entered`, and the chain's reference counted after all. From then on, and for good, who
- * enters exchanges `entered` and counts.
+ * `place`, and the chain's reference counted after all. From then on, and for good, who
+ * enters exchanges `place`, puts his thread's number there, and counts. One that nobody has
+ * entered yet has no home, and gets none once its `turn` was exchanged: no barrier then.
+ * Where it is kept for others, who enters looks there first: keep.h.
  *
  * The home looks at `shared` after its store. Where that is set, who enters reads in
- * `entered` whether he was let in. Who leaves must not look back, since the context may be
+ * `place` whether he was let in. Who leaves must not look back, since the context may be
  * freed as soon as nobody is in it: so he says TURNING, looks, and then OUT, or IN again;
  * who shares waits for that. `turn` is GONE once the context is shared. A store of the home
  * may come after that, but then the home has seen `shared`, and says GONE itself.
@@ -33,12 +35,12 @@
 #include "base/probe.h"
 #include "context.h"
 #include "count.h"
+#include "keep.h"
 
 #include <sched.h>
 
-enum { OUT, IN, TURNING, WHERE = 3 };      /* of `turn`, beside the number */
-enum { HOMELY, SHARING, SHARED };          /* of `shared` */
-enum { NOT_ENTERED, ENTERED, WAS_INSIDE }; /* of `entered`; the last: at home, when shared */
+enum { OUT, IN, TURNING, WHERE = 3 }; /* of `turn`, beside the number */
+enum { HOMELY, SHARING, SHARED };     /* of `shared` */
 
 static inline uint32_t turn_of(nook_context *context)
 {
@@ -55,17 +57,12 @@ static inline unsigned shared_of(nook_context *context)
     return atomic_load_explicit(&context->shared, memory_order_acquire);
 }
 
-static inline unsigned entered_of(nook_context *context)
+int nook__context_is_entered(nook_context *context)
 {
-    return atomic_load_explicit(&context->entered, memory_order_acquire);
-}
-
-static int is_entered(nook_context *context)
-{
-    if (shared_of(context) == SHARED)
-        return entered_of(context) != NOT_ENTERED;
     uint32_t turn = turn_of(context);
-    return turn == NOOK__GONE ? entered_of(context) != NOT_ENTERED : (turn & WHERE) == IN;
+    if (shared_of(context) == SHARED || turn == NOOK__GONE)
+        return (nook__place(context) & NOOK__ENTERED) != 0;
+    return (turn & WHERE) == IN;
 }
 
 /* Where the home was when it last left or entered. */
@@ -77,20 +74,32 @@ static uint32_t await_turn(nook_context *context)
     return where;
 }
 
-static void share_locked(nook_context *context)
+static inline int change_turn(nook_context *context, uint32_t from, uint32_t to)
 {
-    atomic_store_explicit(&context->shared, SHARING, memory_order_relaxed);
-    if ((turn_of(context) & ~(uint32_t)WHERE) != nook__number_get())
+    return atomic_compare_exchange_strong_explicit(
+        &context->turn, &from, to, memory_order_acq_rel, memory_order_relaxed);
+}
+
+static void share_with_home(nook_context *context)
+{
+    uint32_t home = turn_of(context) & ~(uint32_t)WHERE;
+    if (home != nook__number_get())
         nook__barrier();
     if (await_turn(context) == IN) {
         nook__refs_take(&context->refs);
-        atomic_store_explicit(&context->entered, WAS_INSIDE, memory_order_relaxed);
+        atomic_store_explicit(&context->place, home | NOOK__ENTERED, memory_order_relaxed);
     }
+}
+
+static void share_locked(nook_context *context)
+{
+    atomic_store_explicit(&context->shared, SHARING, memory_order_relaxed);
+    if (!change_turn(context, NOOK__NO_HOME, NOOK__GONE))
+        share_with_home(context);
     atomic_store_explicit(&context->shared, SHARED, memory_order_release);
 }
 
-/* The context is nobody's home from now on. */
-static void share(nook_context *context)
+void nook__context_share(nook_context *context)
 {
     if (shared_of(context) != SHARED) {
         nook__rare_lock();
@@ -146,7 +155,7 @@ static __attribute__((noinline)) void drop_counting(nook_context *context, uint3
             return;
         if (counted || (turn_of(context) & WHERE) == OUT)
             break;
-        share(context);
+        nook__context_share(context);
     }
     nook__context_give_back(context->map);
     nook__block_give(NOOK__CONTEXT_BLOCK, context);
@@ -208,15 +217,26 @@ static unsigned look_fencing(nook_context *context)
     return look(context);
 }
 
+/* Threads without a number pass for one. */
 static int enter_shared(nook_context *context)
 {
-    uint8_t no = NOT_ENTERED;
-    share(context);
-    if (!atomic_compare_exchange_strong_explicit(&context->entered, &no, ENTERED,
-                                                 memory_order_acquire, memory_order_relaxed))
+    uint32_t number = nook__number_get(), place = 0;
+    if (number == 0)
+        number = NOOK__NO_HOME;
+    nook__context_share(context);
+    if (!nook__place_change(context, &place, number | NOOK__ENTERED) &&
+        ((place & NOOK__KEPT) == 0 || !nook__keep_enter(context, number)))
         return NOOK_EENTERED;
     nook__refs_take(&context->refs);
     return 0;
+}
+
+/* 1: who shares the context found this thread, its home, inside. */
+static int was_inside(nook_context *context)
+{
+    uint32_t place = nook__place(context), number = nook__number_get();
+    return (place & NOOK__KEPT) != 0 ? nook__keep_is_inside(context, number)
+                                     : place == (number | NOOK__ENTERED);
 }
 
 /* The home has said IN: but whoever shared may not have seen it. */
@@ -224,8 +244,8 @@ static int stay(nook_context *context)
 {
     if (look_fencing(context) == HOMELY)
         return 0;
-    share(context);
-    return entered_of(context) == WAS_INSIDE ? 0 : enter_shared(context);
+    nook__context_share(context);
+    return was_inside(context) ? 0 : enter_shared(context);
 }
 
 /* 1: the calling thread is the home, became it perhaps, and says IN. */
@@ -233,10 +253,7 @@ static int step_in(nook_context *context, uint32_t number)
 {
     uint32_t turn = turn_of(context);
     if (turn == NOOK__NO_HOME)
-        return number != 0 && !nook__needs_fence() &&
-               atomic_compare_exchange_strong_explicit(&context->turn, &turn, number + IN,
-                                                       memory_order_acq_rel,
-                                                       memory_order_relaxed);
+        return number != 0 && !nook__needs_fence() && change_turn(context, turn, number + IN);
     if (turn != number + OUT)
         return 0;
     set_turn(context, number + IN);
@@ -285,7 +302,10 @@ static int end_turn(nook_context *context)
     if (step_out(context, nook__number_get()) || leave_for_home(context))
         return 0;
     set_turn(context, NOOK__GONE);
-    atomic_store_explicit(&context->entered, NOT_ENTERED, memory_order_release);
+    uint32_t place = nook__place(context);
+    while (!nook__place_change(context, &place,
+                         (place & NOOK__KEPT) != 0 ? place & ~NOOK__ENTERED : 0))
+        continue; /* they have begun to keep it, or keep it no longer */
     return 1;
 }
 
@@ -340,7 +360,7 @@ static __attribute__((noinline)) int exit_anywhere(nook_context *context)
 {
     if (context == NULL)
         return NOOK_EINVAL;
-    if (!is_entered(context))
+    if (!nook__context_is_entered(context))
         return NOOK_ENOTENTERED;
     if (nook__current_get() != context)
         return NOOK_ENOTCURRENT;
@@ -407,7 +427,7 @@ void nook_state_drop(nook_context *state)
 {
     while (state != NULL) {
         nook_context *dropped = state;
-        int entered = is_entered(state);
+        int entered = nook__context_is_entered(state);
         state = entered ? state->prev : NULL;
         if (!entered || end_turn(dropped))
             nook_context_unref(dropped);

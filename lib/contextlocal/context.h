@@ -10,8 +10,8 @@ struct nook_context {
     struct nook__map map;
     _Atomic uint32_t refs;
     _Atomic uint32_t turn;   /* at home: see chain.c */
+    _Atomic uint32_t place;  /* where it is shared: who is inside, and is it kept? keep.h */
     _Atomic uint8_t shared;  /* is there no home any more? */
-    _Atomic uint8_t entered; /* where it is shared */
     _Atomic uint8_t writing; /* see "Who may touch the map" in context.c */
     _Atomic uint8_t reading;
     uint64_t id;        /* never reused: tokens compare it; 0 until there is one */
@@ -28,6 +28,9 @@ static inline void nook__context_give_back(struct nook__map map)
 
 /* The current context, made if the thread has none. NOOK_ENOMEM, NOOK_EBUSY. */
 int nook__context_require(nook_context **out);
+
+/* 1: some chain has entered it. */
+int nook__context_is_entered(nook_context *context);
 
 /* 1: nobody but the caller holds the context, so nobody else can begin to. */
 int nook__context_is_callers(nook_context *context);

@@ -56,7 +56,7 @@ void nook__thread_unwatch(void)
 }
 
 /* Who comes too late for a number is at home nowhere. */
-static uint32_t new_number(void)
+uint32_t nook__number_new(void)
 {
     static _Atomic uint64_t last;
     uint64_t number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
@@ -74,7 +74,7 @@ static struct nook__thread *make_record(void)
     for (int kind = 0; kind < NOOK__KINDS; kind++)
         thread->room[kind] = NOOK__KEEPS_BLOCKS ? kinds[kind].most : 0;
     nook__thread_set(thread);
-    nook__number_set(new_number());
+    nook__number_set(nook__number_new());
     return thread;
 }
 
@@ -84,6 +84,12 @@ struct nook__thread *nook__thread_require(void)
     if (thread != NULL || nook__set_up() != 0)
         return thread;
     return make_record();
+}
+
+void nook__number_take(uint32_t number)
+{
+    if (nook__thread_require() != NULL)
+        nook__number_set(number);
 }
 
 void nook__thread_forget(void)

@@ -46,6 +46,11 @@ int nook__thread_watch(void);
 /* The calling thread's record, made if it has none; NULL: there is none. */
 struct nook__thread *nook__thread_require(void);
 
+/* A number for a thread that is to come, which takes it when it begins, unless there is no
+ * record for it. 0: there are no more. */
+uint32_t nook__number_new(void);
+void nook__number_take(uint32_t number);
+
 /* It will have nothing to drop, unless its exit has begun; and the record goes. */
 void nook__thread_unwatch(void);
 void nook__thread_forget(void);

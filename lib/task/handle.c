@@ -10,6 +10,7 @@
  * it is ready (one that is over may stay queued, and does nothing); the rest are the
  * user's.
  */
+#include "contextlocal/keep.h"
 #include "run.h"
 
 #include <stdlib.h>
@@ -116,6 +117,14 @@ struct debris {
     unsigned refs;
 };
 
+/* Under the lock: nothing of it runs in the context any more. */
+static void unkeep(nook_handle *handle, nook_context *context)
+{
+    if (handle->kept)
+        nook__context_unkeep(context);
+    handle->kept = 0;
+}
+
 static struct debris end(nook_handle *handle)
 {
     struct debris debris = {handle->context, 0};
@@ -131,6 +140,8 @@ static struct debris end(nook_handle *handle)
     if (handle->fd >= 0)
         nook__poller_remove(handle->run, handle->fd, handle->events);
     nook__list_remove(&handle->all);
+    if (!handle->running) /* or when that is over */
+        unkeep(handle, handle->context);
     handle->run = NULL;
     handle->context = NULL;
     debris.refs++;
@@ -232,6 +243,8 @@ void nook__handle_run(nook_handle *handle)
         debris = end(handle);
     else if (handle->run != NULL)
         nook__poller_unmute(run, handle);
+    else
+        unkeep(handle, context);
     nook__unlock(run);
     nook_context_unref(context);
     debris.refs++; /* the queue's */
@@ -285,20 +298,27 @@ unsigned nook__handles_home(const struct nook__run *run, const nook_context *con
     return 0;
 }
 
-/* Under the lock. `given`: the context that others may use too, or NULL. */
-static void enlist(struct nook__run *run, nook_handle *handle, const nook_context *given)
+/* Under the lock. `given`: the context that others may use too, or NULL. Errors as of
+ * nook__give_context. */
+static int enlist(struct nook__run *run, nook_handle *handle, nook_context *given)
 {
     unsigned home = nook__here()->index;
-    nook__home_set(&handle->event, given != NULL ? nook__home_of(run, given, home) : home);
+    int rc = given != NULL ? nook__give_context(run, given, &home) : 0;
+    handle->kept = given != NULL && rc == 0;
+    nook__home_set(&handle->event, home);
     nook__list_append(&run->handles, &handle->all);
     nook__hand_over(handle);
+    return rc;
 }
 
-void nook__handle_deliver(struct nook__run *run, nook_handle *handle, int given)
+void nook__handle_deliver(struct nook__run *run, nook_handle *handle)
 {
+    nook_context *given = handle->kept ? handle->context : NULL;
     if (handle->run == NULL) /* cancelled meanwhile */
         return;
-    enlist(run, handle, given ? handle->context : NULL);
+    (void)enlist(run, handle, given);
+    if (given != NULL)
+        nook__context_unkeep(given); /* the promise */
     if (!nook__late(run)) /* else the end of the run gives it up */
         nook__handle_ready(handle);
 }
@@ -313,8 +333,9 @@ static int start(nook_handle **out, nook_callback_fn fn, void *arg, nook_context
         return rc;
     struct nook__run *run = handle->run;
     nook__lock(run);
-    enlist(run, handle, context);
-    rc = schedule(handle, plan);
+    rc = enlist(run, handle, context);
+    if (rc == 0)
+        rc = schedule(handle, plan);
     if (rc != 0)
         debris = end(handle);
     nook__unlock(run);

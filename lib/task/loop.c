@@ -10,6 +10,7 @@
  *
  * Locks are taken in this order: the run's, the loop's.
  */
+#include "contextlocal/keep.h"
 #include "run.h"
 
 #include <errno.h>
@@ -135,7 +136,7 @@ struct letter {
     nook_task *task;
     nook_task_options options; /* of a new task; its name is in the task already */
     nook_handle *handle;
-    int given; /* its context is no copy */
+    nook_context *given; /* its context, where that is no copy; promised until it is delivered */
     nook_event *event;
 };
 
@@ -179,6 +180,8 @@ static int post(const struct letter *what, enum nook__stage until,
     letter->message.deliver = deliver;
     pthread_mutex_lock(&loop->lock);
     int rc = admits(loop, until);
+    if (rc == 0 && what->given != NULL)
+        rc = nook__promise_context(loop->run, what->given);
     if (rc == 0) {
         loop->pending++;
         nook__send(&loop->run->workers[0], &letter->message.event);
@@ -205,6 +208,9 @@ static void deliver_task(struct nook__run *run, struct nook__message *message)
 {
     struct letter *letter = letter_of(message);
     (void)nook__stacks_of(run, letter->options.stack_size, &letter->task->stacks);
+    (void)nook__task_place(run, letter->task, &letter->options);
+    if (letter->given != NULL)
+        nook__context_unkeep(letter->given);
     nook__task_enlist(run, letter->task, &letter->options);
     delivered(letter);
 }
@@ -233,8 +239,9 @@ int nook_loop_spawn(nook_loop *loop, nook_task **out, nook_task_fn fn, void *arg
     if (out == NULL) /* now, or else this thread might be the last to hold it */
         nook_task_unref(task);
     nook__hand_over(task);
-    rc = post(&(struct letter){.loop = loop, .task = task, .options = *options}, NOOK__LATE,
-              deliver_task);
+    struct letter letter = {
+        .loop = loop, .task = task, .options = *options, .given = options->context};
+    rc = post(&letter, NOOK__LATE, deliver_task);
     if (rc != 0)
         nook__task_unmake(task);
     else if (out != NULL)
@@ -274,7 +281,7 @@ int nook_loop_cancel(nook_loop *loop, nook_task *task)
 static void deliver_handle(struct nook__run *run, struct nook__message *message)
 {
     struct letter *letter = letter_of(message);
-    nook__handle_deliver(run, letter->handle, letter->given);
+    nook__handle_deliver(run, letter->handle);
     nook_handle_unref(letter->handle);
     delivered(letter);
 }
@@ -292,9 +299,10 @@ int nook_loop_call_soon(nook_loop *loop, nook_handle **out, nook_callback_fn fn,
         rc = nook__handle_make(&handle, run, fn, arg, context);
     if (rc != 0)
         return rc;
+    handle->kept = context != NULL;
     nook__hand_over(handle);
     struct letter letter = {
-        .loop = loop, .handle = nook_handle_ref(handle), .given = context != NULL};
+        .loop = loop, .handle = nook_handle_ref(handle), .given = context};
     rc = post(&letter, NOOK__LATE, deliver_handle);
     if (rc != 0) {
         nook_handle_unref(handle);

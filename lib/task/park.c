@@ -13,7 +13,7 @@
  * next stack buries it: takes its stack back.
  */
 #include "base/probe.h"
-#include "contextlocal/context.h"
+#include "contextlocal/keep.h"
 #include "run.h"
 
 #include <errno.h>
@@ -393,6 +393,8 @@ static void wake_joiners(nook_task *task)
 static nook_context *end_context(struct nook__run *run, nook_task *task)
 {
     nook_context *context = nook__task_take_context(task);
+    if (task->shared)
+        nook__context_unkeep(context);
     unsigned refs = OWN_REFS;
     if (task->chain != context) {
         nook_state_drop(task->chain);
@@ -697,7 +699,7 @@ int nook_task_migrate(unsigned worker)
         return nook__no_task();
     if (worker == 0 || worker > task->run->n_workers)
         return NOOK_EINVAL;
-    if (nook__stays(&task->event))
+    if (nook__stays(&task->event) || nook__context_is_entered(nook_context_peek()))
         return NOOK_ENOTSUP;
     return nook__park(&move.wait);
 }

@@ -31,6 +31,7 @@
  * counts as searching from then on; the last one to find something looks whether there is
  * more, and wakes the next, for the others relied on it.
  */
+#include "contextlocal/context.h"
 #include "run.h"
 
 /* --- whose an event is -------------------------------------------------------- */
@@ -358,13 +359,19 @@ int nook__give_up(struct nook__worker *worker)
 
 /* --- what has become ready --------------------------------------------------------- */
 
+/* 1: it has entered a context. One that has ended has no chain. */
+static int is_inside(const nook_task *task)
+{
+    return task->chain != NULL && nook__context_is_entered(task->chain);
+}
+
 int nook__roams(struct nook__event *event)
 {
     if (nook__stays(event))
         return 0;
     nook_task *task = NOOK__CONTAINER(event, nook_task, event);
     if (!task->moved)
-        return nook__started(task);
+        return nook__started(task) && !is_inside(task);
     task->moved = 0; /* where it said */
     return 0;
 }
@@ -399,7 +406,7 @@ static int is_alone(struct nook__worker *worker)
 void nook__queue_roaming(struct nook__worker *worker, struct nook__event *event)
 {
     struct nook__run *run = worker->run;
-    if (run->solo || is_alone(worker) || !set_free(event)) {
+    if (run->solo || is_alone(worker) || !nook__roams(event) || !set_free(event)) {
         nook__enqueue(worker, event);
         return;
     }

@@ -12,8 +12,8 @@
  * that is the deadlock: everybody is interrupted, whomever they wait for, and from then on
  * parks answer NOOK_ECANCELED at once. No task can be left parked for ever.
  */
-#include "run.h"
 #include "contextlocal/context.h"
+#include "run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -330,6 +330,7 @@ static void *worker_thread(void *arg)
 {
     struct nook__worker *worker = arg;
     (void)nook__overflow_thread_enter(&worker->overflow);
+    nook__number_take(worker->number);
     work(worker);
     nook__overflow_thread_leave(&worker->overflow);
     return NULL;
@@ -373,6 +374,15 @@ static void open_lock(pthread_mutex_t *lock)
     pthread_mutexattr_destroy(&kind);
 }
 
+/* The first worker is the calling thread; the others are known before they begin. */
+static void number_workers(struct nook__run *run)
+{
+    (void)nook__thread_require();
+    run->workers[0].number = nook__number_get();
+    for (unsigned i = 1; i < run->real_workers; i++)
+        run->workers[i].number = nook__number_new();
+}
+
 static int open_run(struct nook__run *run, const nook_run_options *options)
 {
     run->n_workers = options->workers != 0 ? options->workers : 1;
@@ -401,6 +411,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     pthread_mutex_init(&run->shared.lock, NULL);
     run->poller = (struct nook__poller){.epoll = -1, .wakeup = -1};
     nook__pool_open(&run->pool, run->schedule != NULL ? 1 : POOL_MOST);
+    number_workers(run);
     for (unsigned i = 0; i < run->real_workers; i++) {
         run->workers[i].index = i + 1;
         run->workers[i].run = run;

@@ -331,7 +331,7 @@ struct nook_task {
     nook_context *context; /* under the context lock of task.c */
     struct nook__stacks *stacks;
     atomic_uint refs;
-    int shared; /* others may use its context */
+    int shared; /* others may use its context, which its worker keeps */
     /* And when it starts. */
     struct nook__stack stack;
     struct nook__link joiners; /* in order: who waits, and who is called */
@@ -385,14 +385,15 @@ struct nook_handle {
     int fd;                /* -1: none */
     unsigned events;
     int running;
+    int kept; /* others may use its context, which its worker keeps */
 };
 
 /* As nook__task_make; two references. */
 int nook__handle_make(nook_handle **out, struct nook__run *run, nook_callback_fn fn, void *arg,
                       nook_context *context);
 void nook__handle_unmake(nook_handle *handle);
-/* Under the lock: one that was made elsewhere is to run. `given`: its context is no copy. */
-void nook__handle_deliver(struct nook__run *run, nook_handle *handle, int given);
+/* Under the lock: one that was made elsewhere, its context promised or a copy, is to run. */
+void nook__handle_deliver(struct nook__run *run, nook_handle *handle);
 /* fn(arg) in the context itself, which is left as it was. In no task; no lock held. */
 void nook__call_in(nook_context *context, void (*fn)(void *arg), void *arg);
 /* Runs a callback that was ready. Takes over the queue's reference. No lock held. */
@@ -550,6 +551,7 @@ struct nook__shared {
 
 struct nook__worker {
     unsigned index;
+    uint32_t number; /* its thread's, by which it keeps contexts: contextlocal/keep.h */
     struct nook__run *run;
     _Atomic(nook_task *) current;
     _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
@@ -841,7 +843,10 @@ void nook__give(struct nook__worker *worker, struct nook__event *event);
 /* Under the lock: it roams no longer. Returns where it stays: `fallback` where it was nobody's.
  */
 unsigned nook__bind(struct nook__event *event, unsigned fallback);
-/* 1: a task that any worker may go on with, and that did not just say where it goes on. */
+/*
+ * 1: a task that any worker may go on with, and that did not just say where it goes on.
+ * Who has entered a context stays where it did [D3]. Of one that does not run.
+ */
 int nook__roams(struct nook__event *event);
 /* By the worker, now and then: takes one from the list that all share. */
 void nook__queue_look(struct nook__worker *worker);
@@ -969,17 +974,23 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
 void nook__task_unmake(nook_task *task);
 /* Gives it the next number, once nothing can go wrong any more. */
 void nook__task_number(nook_task *task);
-/* Under the lock: makes it one of the run's, and ready. */
+/* Under the lock: finds its worker. NOOK_EBUSY, NOOK_ENOMEM, as nook__give_context. */
+int nook__task_place(struct nook__run *run, nook_task *task, const nook_task_options *options);
+/* Under the lock: makes one that has a place one of the run's, and ready. */
 void nook__task_enlist(struct nook__run *run, nook_task *task,
                        const nook_task_options *options);
 int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                    const nook_task_options *options, const nook_site *site);
 
 /*
- * Under the lock: the worker of those who use this context object already, who
- * from now on stay there; `fallback` where nobody does [D3].
+ * Under the lock: one more runs in this context object without entering it [D3]. In: the
+ * worker that is wanted for it. Out: the one where it must be, because who has the context or
+ * is inside is there, and stays. That one keeps the context until nook__context_unkeep.
+ * NOOK_EBUSY: it is kept, or entered, elsewhere than in the run. NOOK_ENOMEM.
  */
-unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback);
+int nook__give_context(struct nook__run *run, nook_context *context, unsigned *worker);
+/* Any thread, while the run cannot end: the same for one that is on its way to the run. */
+int nook__promise_context(struct nook__run *run, nook_context *context);
 unsigned nook__handles_home(const struct nook__run *run, const nook_context *context);
 
 /* The last of those has ended that the stage waits for. Under the lock. */

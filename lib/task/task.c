@@ -12,7 +12,7 @@
 #include "run.h"
 
 #include "base/alone.h"
-#include "contextlocal/context.h"
+#include "contextlocal/keep.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,18 +71,62 @@ static nook_task *task_with(struct nook__run *run, const nook_context *context)
     return found;
 }
 
-unsigned nook__home_of(struct nook__run *run, const nook_context *context, unsigned fallback)
+/* The worker of who runs in it, to stay there; `wanted` where nobody does. */
+static unsigned home_of(struct nook__run *run, const nook_context *context, unsigned wanted)
 {
     nook_task *task = nook_task_current();
     if (context == nook_context_peek()) { /* the maker is in it: here, and to stay */
         if (task != NULL)
-            (void)nook__bind(&task->event, fallback);
-        return nook__here() != NULL ? nook__here()->index : fallback;
+            (void)nook__bind(&task->event, wanted);
+        return nook__here() != NULL ? nook__here()->index : wanted;
     }
     if ((task = task_with(run, context)) != NULL)
-        return nook__bind(&task->event, fallback);
+        return nook__bind(&task->event, wanted);
     unsigned home = nook__handles_home(run, context);
-    return home != 0 ? home : fallback;
+    return home != 0 ? home : wanted;
+}
+
+/* A schedule has one thread. */
+static uint32_t number_of(const struct nook__run *run, unsigned worker)
+{
+    return run->workers[run->schedule != NULL ? 0 : worker - 1].number;
+}
+
+/* The worker with that number; 0: none has it. */
+static unsigned worker_with(const struct nook__run *run, uint32_t number)
+{
+    unsigned worker = run->real_workers;
+    while (worker > 0 && run->workers[worker - 1].number != number)
+        worker--;
+    return worker;
+}
+
+/* In a schedule all are on one thread, and those who use it already are asked each time. */
+int nook__give_context(struct nook__run *run, nook_context *context, unsigned *worker)
+{
+    uint32_t number = run->schedule == NULL ? nook__context_keeper(context) : 0;
+    if (number == 0) {
+        *worker = home_of(run, context, *worker);
+        number = number_of(run, *worker);
+    }
+    int rc = nook__context_keep(context, &number);
+    if (rc != 0)
+        return rc;
+    if (number != number_of(run, *worker) && (*worker = worker_with(run, number)) == 0) {
+        nook__context_unkeep(context);
+        return NOOK_EBUSY;
+    }
+    return 0;
+}
+
+int nook__promise_context(struct nook__run *run, nook_context *context)
+{
+    uint32_t number = 0;
+    int rc = nook__context_keep(context, &number);
+    if (rc != 0 || number == 0 || worker_with(run, number) != 0)
+        return rc;
+    nook__context_unkeep(context);
+    return NOOK_EBUSY;
 }
 
 nook_context *nook_task_context(nook_task *task)
@@ -250,22 +294,45 @@ static void give_name(struct nook__run *run, nook_task *task)
     count_on(run);
 }
 
+static __attribute__((noinline)) int place_shared(struct nook__run *run, nook_task *task, unsigned wanted, int eager)
+{
+    unsigned home = wanted;
+    int rc = nook__give_context(run, task->context, &home);
+    nook__home_set(&task->event, home);
+    if (rc == 0 && eager && home != wanted) {
+        nook__context_unkeep(task->context);
+        rc = NOOK_EBUSY;
+    }
+    task->shared = rc == 0;
+    return rc;
+}
+
+INLINED int place(struct nook__run *run, nook_task *task, const nook_task_options *options)
+{
+    unsigned here = nook__here() != NULL ? nook__here()->index : 1;
+    unsigned home = options->eager ? here : options->worker;
+    if (task->shared)
+        return place_shared(run, task, home != 0 ? home : here, options->eager);
+    if (options->migrate > 0 || (options->migrate == 0 && run->migrate)) {
+        home |= NOOK__ROAMS;
+        nook__mark(task, NOOK__ROAMED);
+    }
+    nook__home_set(&task->event, home);
+    return 0;
+}
+
+int nook__task_place(struct nook__run *run, nook_task *task, const nook_task_options *options)
+{
+    return place(run, task, options);
+}
+
 INLINED void enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
-    unsigned here = worker != NULL ? worker->index : 1;
     if (options->name == NULL)
         give_name(run, task);
     else
         count_on(run);
-    unsigned home = options->eager ? here : options->worker;
-    if (task->shared)
-        home = nook__home_of(run, task->context, home != 0 ? home : here);
-    else if (options->migrate > 0 || (options->migrate == 0 && run->migrate))
-        home |= NOOK__ROAMS;
-    if ((home & NOOK__ROAMS) != 0)
-        nook__mark(task, NOOK__ROAMED);
-    nook__home_set(&task->event, home);
     nook__list_append(&run->tasks, &task->all);
     if (nook__late(run)) { /* it was under way, and does not start */
         task->awaited = 1;
@@ -285,13 +352,6 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
     enlist(run, task, options);
 }
 
-/* Under the lock: 1: who shares its context runs elsewhere, and so must it [D3]. */
-static int away(struct nook__run *run, const nook_task *task)
-{
-    unsigned here = nook__here()->index;
-    return task->shared && nook__home_of(run, task->context, here) != here;
-}
-
 INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                      const nook_task_options *options, const nook_site *site)
 {
@@ -301,8 +361,8 @@ INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, vo
         return rc;
     nook__lock(run);
     rc = nook__stacks_of(run, options->stack_size, &task->stacks);
-    if (rc == 0 && options->eager && away(run, task))
-        rc = NOOK_EBUSY;
+    if (rc == 0)
+        rc = place(run, task, options);
     if (rc == 0) {
         nook__task_number(task);
         enlist(run, task, options);

@@ -111,6 +111,7 @@ broken "$wrong" reader -DFENCE=1 -DBROKEN=4 # no barrier, and the owner has no f
 
 holds turn
 holds turn -DMOVES=1 -DOTHERS=1
+holds turn -DKEEPS=1 -DOTHERS=1
 broken "$wrong" turn -DBROKEN=1           # sharing has no barrier
 broken "$wrong" turn -DBROKEN=2           # it does not wait for the turn's end
 broken "$wrong" turn -DBROKEN=3           # home does not look again
@@ -118,7 +119,9 @@ broken "$wrong" turn -DBROKEN=4           # who drops does not look inside
 broken "$wrong" turn -DBROKEN=5 -DMOVES=1 -DOTHERS=1 # who leaves for home takes no lock
 broken "$wrong" turn -DBROKEN=6           # who is inside is not counted
 broken "$wrong" turn -DBROKEN=7           # home takes itself for let in
-broken "$wrong" turn -DBROKEN=8           # the turn is left as it was when shared
+broken "$wrong" turn -DBROKEN=8 -DENTERS=3 # the turn is left as it was when shared
+broken "$wrong" turn -DBROKEN=9 -DKEEPS=1 -DOTHERS=1  # who enters does not ask whether it is kept
+broken "$wrong" turn -DBROKEN=10 -DKEEPS=1 -DOTHERS=1 # who keeps it does not ask who is inside
 
 if [ $large = 1 ]; then
     for scenario in 1 2 3 4 5 6 7 8 9 10 11 12; do

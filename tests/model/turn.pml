@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who enters and leaves a context, and who frees it: a model of lib/contextlocal/chain.c
- * for Spin, run by tests/model/explore.sh.
+ * Who enters and leaves a context, who keeps it, and who frees it: a model of
+ * lib/contextlocal/chain.c and keep.c for Spin, run by tests/model/explore.sh.
  *
- * Shown: one chain at a time is inside, nobody is refused where nobody is inside or on
- * his way, nobody waits for ever, and the context goes once, when nobody holds it, and is
- * not touched afterwards.
+ * Shown: one chain at a time is inside, and nobody else runs in it where it is kept; nobody is
+ * refused where nobody is inside or on his way, nobody waits for ever, and the context goes
+ * once, when nobody holds it, and is not touched afterwards.
  *
  * Home enters and leaves ENTERS times, others as often as there are; each holds a
  * reference and gives it up at the end. With MOVES, somebody else leaves for Home, whose
- * chain has moved to another thread, while Home wants in again.
+ * chain has moved to another thread, while Home wants in again. With KEEPS, one more is given
+ * the context, and runs in it without entering, and then enters it, too.
  *
  * Home's stores of `turn` are buffered in order and come out when they like, at the
- * latest at a barrier, at Home's next locked instruction or at its next store of `entered`.
- * Other stores come out at once. Left out: threads without a number, fences instead of the barrier.
+ * latest at a barrier, at Home's next locked instruction or at its next store of `place`.
+ * Other stores come out at once. Left out: threads without a number, fences instead of the barrier,
+ * the table of the keeps: `place` says itself who keeps it.
  */
 #ifndef OTHERS
 #define OTHERS 2
@@ -23,6 +25,9 @@
 #endif
 #ifndef MOVES
 #define MOVES 0
+#endif
+#ifndef KEEPS
+#define KEEPS 0
 #endif
 #ifndef BROKEN
 #define BROKEN 0
@@ -40,12 +45,15 @@
 #define SHARING 1
 #define SHARED 2
 
-/* Of `entered`. */
-#define NOT_ENTERED 0
+/* Of `place`, beside a number. */
 #define ENTERED 1
-#define WAS_INSIDE 2
+#define KEPT 2
+#define NUMBER(n) ((n) << 2)
+#define HOME NUMBER(1)
+#define KEEPER NUMBER(2)
+#define OTHER NUMBER(3) /* they need not be told apart */
 
-byte turn, shared, entered, refs;
+byte turn, shared, place, refs;
 byte buffer[3], buffered; /* the oldest first */
 bit rare_lock, freed, moved;
 byte within, over;
@@ -103,15 +111,25 @@ inline share(at_home)
         :: shared == SHARED
         :: else ->
             shared = SHARING;
-            if :: !at_home && BROKEN != 1 -> come_out() /* membarrier */ :: else fi;
-            atomic { /* one look, however long it takes until it says something */
+            atomic {
                 HOLD;
-                TURN(at_home) != TURNING || BROKEN == 2;
-                if
-                :: TURN(at_home) == IN && BROKEN != 6 -> refs++; entered = WAS_INSIDE
-                :: else
-                fi
+                locked(at_home);
+                nobodys = turn == NO_HOME;
+                if :: nobodys -> turn = GONE :: else fi
             }
+            if
+            :: nobodys
+            :: else ->
+                if :: !at_home && BROKEN != 1 -> come_out() /* membarrier */ :: else fi;
+                atomic { /* one look, however long it takes until it says something */
+                    HOLD;
+                    TURN(at_home) != TURNING || BROKEN == 2;
+                    if
+                    :: TURN(at_home) == IN && BROKEN != 6 -> refs++; place = HOME | ENTERED
+                    :: else
+                    fi
+                }
+            fi;
             shared = SHARED
         fi;
         rare_lock = 0
@@ -151,16 +169,51 @@ inline unref(at_home)
 }
 
 /* done: 1, inside now. */
-inline enter_shared(at_home)
+inline enter_shared(at_home, me)
 {
     share(at_home);
     atomic {
         HOLD;
         locked(at_home);
-        done = entered == NOT_ENTERED;
-        if :: done -> entered = ENTERED :: else fi
+        done = place == 0;
+        kept = (place & KEPT) != 0;
+        if :: done -> place = me | ENTERED :: else fi
     }
+    if
+    :: !done && kept ->
+        atomic { !rare_lock -> rare_lock = 1; locked(at_home) }
+        atomic {
+            HOLD;
+            done = place == 0 || place == (me | KEPT) || (BROKEN == 9 && (place & ENTERED) == 0);
+            if :: done -> place = place | me | ENTERED :: else fi
+        }
+        rare_lock = 0
+    :: else
+    fi;
     if :: done -> HOLD; refs++ :: else fi
+}
+
+/* done: 1, kept for the caller; else somebody else is inside, who may stay. */
+inline keep(me)
+{
+    share(0);
+    atomic { !rare_lock -> rare_lock = 1 }
+    atomic {
+        HOLD;
+        done = place == 0 || BROKEN == 10;
+        if :: done -> place = place | me | KEPT :: else -> place = place | KEPT fi
+    }
+    rare_lock = 0
+}
+
+inline unkeep()
+{
+    atomic { !rare_lock -> rare_lock = 1 }
+    atomic {
+        HOLD;
+        if :: place & ENTERED -> place = place & ~KEPT :: else -> place = 0 fi
+    }
+    rare_lock = 0
 }
 
 inline come_in() { d_step { assert(!within); within = 1 } }
@@ -183,7 +236,11 @@ inline leave_shared(at_home)
     if
     :: done ->
         set_turn(at_home, GONE);
-        atomic { HOLD; locked(at_home); entered = NOT_ENTERED }
+        atomic {
+            HOLD;
+            locked(at_home);
+            if :: place & KEPT -> place = place & ~ENTERED :: else -> place = 0 fi
+        }
         unref(at_home)
     :: else
     fi
@@ -192,7 +249,7 @@ inline leave_shared(at_home)
 proctype Home()
 {
     byte n;
-    bit last, done, dropped, counted, in;
+    bit last, done, dropped, counted, in, nobodys, kept;
     do
     :: n < ENTERS ->
         n++;
@@ -215,15 +272,15 @@ proctype Home()
             :: else ->
                 share(1);
                 if
-                :: entered == WAS_INSIDE || BROKEN == 7 -> done = 1
-                :: else -> enter_shared(1)
+                :: (place | KEPT) == (HOME | ENTERED | KEPT) || BROKEN == 7 -> done = 1
+                :: else -> enter_shared(1, HOME)
                 fi
             fi
         :: !in && TURN(1) == IN -> assert(MOVES) /* who is to leave has not done it yet */
-        :: else -> enter_shared(1)
+        :: else -> enter_shared(1, HOME)
         fi;
         if
-        :: !done -> assert(OTHERS + MOVES > 0)
+        :: !done -> assert(OTHERS + MOVES + KEEPS > 0)
         :: done && MOVES && n == 1 -> come_in(); atomic { come_out(); moved = 1 }
         :: done && !(MOVES && n == 1) ->
             come_in();
@@ -252,7 +309,7 @@ proctype Home()
 /* Has the chain that Home entered, and a reference. */
 proctype Mover()
 {
-    bit last, done, counted;
+    bit last, done, counted, nobodys;
     moved || over == OTHERS + 1;
     if
     :: moved -> within = 0; leave_shared(0)
@@ -264,8 +321,8 @@ proctype Mover()
 
 proctype Other()
 {
-    bit last, done, counted;
-    if :: enter_shared(0) :: true fi;
+    bit last, done, counted, nobodys, kept;
+    if :: enter_shared(0, OTHER) :: true fi;
     if
     :: done -> come_in(); within = 0; leave_shared(0)
     :: else
@@ -274,17 +331,39 @@ proctype Other()
     over++
 }
 
+/* What is given it runs in it, on the Keeper's thread, and so does who enters it there. */
+proctype Keeper()
+{
+    bit last, done, counted, nobodys, kept;
+    keep(KEEPER);
+    if
+    :: done ->
+        come_in();
+        within = 0;
+        enter_shared(0, KEEPER);
+        assert(done);
+        come_in();
+        within = 0;
+        leave_shared(0)
+    :: else
+    fi;
+    unkeep();
+    unref(0);
+    over++
+}
+
 init
 {
     byte i;
     atomic {
-        refs = 1 + OTHERS + MOVES;
+        refs = 1 + OTHERS + MOVES + KEEPS;
         run Home();
         run Buffer();
         if :: MOVES -> run Mover() :: else fi;
+        if :: KEEPS -> run Keeper() :: else fi;
         for (i : 1 .. OTHERS) { run Other() }
         i = 0
     }
-    over == 1 + OTHERS + MOVES;
+    over == 1 + OTHERS + MOVES + KEEPS;
     assert(freed)
 }

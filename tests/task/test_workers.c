@@ -4,6 +4,7 @@
  * come out. Meant for ThreadSanitizer as well.
  */
 #include "support.h"
+#include "want.h"
 
 #include <signal.h>
 #include <sys/socket.h>
@@ -103,7 +104,7 @@ static void a_migrating_task_goes_where_it_says_with_its_context(void **state)
 
 struct shared {
     nook_context *context;
-    atomic_int inside, overlaps, left;
+    atomic_int inside, overlaps, left, entries;
     nook_handle *handle;
 };
 
@@ -241,6 +242,586 @@ static void D3_a_context_shared_inside_run_stays_on_one_worker(void **state)
     assert_int_equal(with_workers(2, 1, enter_and_share, &shared), 0);
     assert_int_equal(atomic_load(&shared.overlaps), 0);
     nook_context_unref(shared.context);
+}
+
+/* --- who enters what others were given --------------------------------------- */
+
+static int step_inside(void *arg)
+{
+    stay_inside(arg);
+    return 0;
+}
+
+/* Counts the times that it got in. */
+static int enter_again_and_again(void *arg)
+{
+    struct shared *shared = arg;
+    for (int i = 0; i < 200; i++) {
+        int rc = nook_context_run(shared->context, step_inside, shared, NULL);
+        if (rc == 0)
+            atomic_fetch_add(&shared->entries, 1);
+        else if (rc != NOOK_EENTERED)
+            return rc;
+        rc = nook_yield();
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Tasks and callbacks of one context on a worker, and on each worker one who enters it. */
+static int share_and_enter(void *arg)
+{
+    nook_task_fn fns[] = {in_steps, call_into, enter_again_and_again, enter_again_and_again,
+                          enter_again_and_again};
+    unsigned workers[] = {2, 2, 1, 2, 3};
+    nook_task *tasks[5] = {NULL};
+    struct shared *shared = arg;
+    int rc = 0, n = 0;
+    for (; rc == 0 && n < 5; n++)
+        rc = nook_task_spawn(
+            &tasks[n], fns[n], arg,
+            &(nook_task_options){.context = n == 0 ? shared->context : NULL,
+                                 .worker = workers[n]});
+    if (rc == 0)
+        rc = nook_gather(tasks, 5, NULL);
+    while (n-- > 0)
+        nook_task_unref(tasks[n]);
+    return rc;
+}
+
+static void D3_who_enters_takes_turns_with_tasks_and_callbacks(void **state)
+{
+    struct shared shared = {0};
+    (void)state;
+    assert_int_equal(nook_context_new(&shared.context), 0);
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(with_workers(3, 0, share_and_enter, &shared), 0);
+    assert_int_equal(atomic_load(&shared.overlaps), 0);
+    assert_true(atomic_load(&shared.entries) > 0);
+    nook_context_unref(shared.context);
+}
+
+static int nothing_more(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static int enter_it(void *arg)
+{
+    return nook_context_run(arg, nothing_more, NULL, NULL);
+}
+
+static void *enter_on_a_thread(void *arg)
+{
+    return value_of(enter_it(arg));
+}
+
+/* What a task says that enters the context on that worker. */
+static int entering_on(unsigned worker, nook_context *context)
+{
+    nook_task *task;
+    int result = -1;
+    int rc = nook_task_spawn(&task, enter_it, context, &(nook_task_options){.worker = worker});
+    if (rc == 0)
+        rc = nook_task_join(task, &result);
+    nook_task_unref(task);
+    return rc != 0 ? rc : result;
+}
+
+static int await_event(void *arg)
+{
+    return nook_event_wait(arg);
+}
+
+static int enter_before_while_and_after(void *arg)
+{
+    nook_context *context = arg;
+    nook_event event = {0};
+    nook_task *task;
+    pthread_t thread;
+    void *on_thread;
+    WANT(entering_on(1, context) == 0);
+    WANT(entering_on(2, context) == 0);
+    WANT(nook_task_spawn(&task, await_event, &event,
+                         &(nook_task_options){.context = context, .worker = 2}) == 0);
+    WANT(entering_on(1, context) == NOOK_EENTERED);
+    WANT(entering_on(2, context) == 0);
+    WANT(pthread_create(&thread, NULL, enter_on_a_thread, context) == 0);
+    WANT(pthread_join(thread, &on_thread) == 0);
+    WANT(on_thread == value_of(NOOK_EENTERED));
+    nook_event_set(&event);
+    WANT(nook_task_join(task, NULL) == 0);
+    WANT(entering_on(1, context) == 0);
+    nook_task_unref(task);
+    return 0;
+}
+
+static void D3_a_tasks_context_is_entered_on_its_worker_alone(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(2, 0, enter_before_while_and_after, context), 0);
+    nook_context_unref(context);
+}
+
+static int enter_what_a_callback_has(void *arg)
+{
+    struct shared shared = {.context = arg};
+    nook_handle *handle;
+    WANT(nook_call_later(&handle, 3600000 * MS, in_callback, &shared, shared.context) == 0);
+    WANT(entering_on(1, shared.context) == 0);
+    WANT(entering_on(2, shared.context) == NOOK_EENTERED);
+    WANT(nook_handle_cancel(handle) == 0);
+    WANT(entering_on(2, shared.context) == 0);
+    nook_handle_unref(handle);
+    atomic_store(&shared.left, 1);
+    WANT(nook_call_soon(NULL, in_callback, &shared, shared.context) == 0);
+    WANT(entering_on(2, shared.context) == NOOK_EENTERED || atomic_load(&shared.left) == 0);
+    while (atomic_load(&shared.left) > 0)
+        WANT(nook_yield() == 0);
+    WANT(entering_on(2, shared.context) == 0);
+    return 0;
+}
+
+static void D3_a_callbacks_context_is_entered_on_its_worker_alone(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(2, 0, enter_what_a_callback_has, context), 0);
+    nook_context_unref(context);
+}
+
+/* Would a callback that cancels itself let others in before it is over? */
+static void cancel_and_stay(void *arg)
+{
+    struct shared *shared = arg;
+    (void)nook_handle_cancel(shared->handle);
+    stay_inside(shared);
+    atomic_store(&shared->left, 0);
+}
+
+static int enter_while_one_cancels_itself(void *arg)
+{
+    struct shared *shared = arg;
+    nook_task *task;
+    int rc = 0;
+    WANT(nook_task_spawn(&task, enter_again_and_again, shared,
+                         &(nook_task_options){.worker = 2}) == 0);
+    for (int i = 0; rc == 0 && i < 50; i++) {
+        atomic_store(&shared->left, 1);
+        rc = nook_call_soon(&shared->handle, cancel_and_stay, shared, shared->context);
+        while (rc == 0 && atomic_load(&shared->left) > 0)
+            rc = nook_yield();
+        nook_handle_unref(shared->handle);
+    }
+    WANT(rc == 0 && nook_task_join(task, NULL) == 0);
+    nook_task_unref(task);
+    return entering_on(2, shared->context);
+}
+
+static void D3_a_callback_that_cancels_itself_is_alone_until_its_end(void **state)
+{
+    struct shared shared = {0};
+    (void)state;
+    assert_int_equal(nook_context_new(&shared.context), 0);
+    assert_int_equal(with_workers(2, 0, enter_while_one_cancels_itself, &shared), 0);
+    assert_int_equal(atomic_load(&shared.overlaps), 0);
+    nook_context_unref(shared.context);
+}
+
+/* --- who is given what others have entered ----------------------------------- */
+
+struct entered {
+    nook_context *context;
+    nook_event inside, leave;
+};
+
+static int say_and_wait(void *arg)
+{
+    struct entered *entered = arg;
+    nook_event_set(&entered->inside);
+    return nook_event_wait(&entered->leave);
+}
+
+static int stay_entered(void *arg)
+{
+    struct entered *entered = arg;
+    return nook_context_run(entered->context, say_and_wait, entered, NULL);
+}
+
+static int on_which_worker(void *arg)
+{
+    *(unsigned *)arg = nook_worker_index();
+    return 0;
+}
+
+static void callback_on_which_worker(void *arg)
+{
+    *(unsigned *)arg = nook_worker_index();
+}
+
+/* One that could migrate is inside, on some worker, and that is where all others go. */
+static int give_what_is_entered(void *arg)
+{
+    struct entered entered = {.context = arg};
+    unsigned task_was_on = 0, callback_was_on = 0;
+    nook_task *task, *late = NULL;
+    WANT(nook_task_spawn(&task, stay_entered, &entered,
+                         &(nook_task_options){.worker = 2, .migrate = 1}) == 0);
+    WANT(nook_event_wait(&entered.inside) == 0);
+    WANT(nook_call_soon(NULL, callback_on_which_worker, &callback_was_on, arg) == 0);
+    WANT(nook_task_spawn(&late, on_which_worker, &task_was_on,
+                         &(nook_task_options){.context = arg, .worker = 1}) == 0);
+    WANT(nook_task_join(late, NULL) == 0);
+    WANT(entering_on(1, arg) == NOOK_EENTERED && entering_on(2, arg) == NOOK_EENTERED);
+    nook_event_set(&entered.leave);
+    WANT(nook_task_join(task, NULL) == 0);
+    WANT(task_was_on == 2 && callback_was_on == 2);
+    WANT(entering_on(1, arg) == 0 && entering_on(2, arg) == 0);
+    nook_task_unref(task);
+    nook_task_unref(late);
+    return 0;
+}
+
+static void D3_what_a_task_has_entered_is_given_on_its_worker(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(2, 0, give_what_is_entered, context), 0);
+    nook_context_unref(context);
+}
+
+struct elsewhere {
+    nook_context *context;
+    nook_loop *loop;
+    atomic_int inside, leave, spawned;
+};
+
+static int wait_there(void *arg)
+{
+    struct elsewhere *elsewhere = arg;
+    elsewhere->spawned = nook_loop_spawn(elsewhere->loop, NULL, nothing_more, NULL,
+                                         &(nook_task_options){.context = elsewhere->context});
+    atomic_store(&elsewhere->inside, 1);
+    while (!atomic_load(&elsewhere->leave))
+        usleep(100);
+    return 0;
+}
+
+static void *stay_on_a_thread(void *arg)
+{
+    struct elsewhere *elsewhere = arg;
+    int rc = nook_context_run(elsewhere->context, wait_there, elsewhere, NULL);
+    nook_thread_detach();
+    return value_of(rc);
+}
+
+static int give_what_a_thread_is_in(void *arg)
+{
+    struct elsewhere elsewhere = {.context = arg};
+    pthread_t thread;
+    void *said;
+    nook_task_options given = {.context = arg}, eager = {.context = arg, .eager = 1};
+    WANT(nook_loop_running(&elsewhere.loop) == 0);
+    WANT(pthread_create(&thread, NULL, stay_on_a_thread, &elsewhere) == 0);
+    while (!atomic_load(&elsewhere.inside))
+        usleep(100);
+    WANT(elsewhere.spawned == NOOK_EBUSY);
+    WANT(nook_task_spawn(NULL, nothing_more, NULL, &given) == NOOK_EBUSY);
+    WANT(nook_task_spawn(NULL, nothing_more, NULL, &eager) == NOOK_EBUSY);
+    WANT(nook_call_soon(NULL, callback_on_which_worker, NULL, arg) == NOOK_EBUSY);
+    WANT(nook_loop_call_soon(elsewhere.loop, NULL, callback_on_which_worker, NULL, arg) ==
+         NOOK_EBUSY);
+    atomic_store(&elsewhere.leave, 1);
+    WANT(pthread_join(thread, &said) == 0 && said == value_of(0));
+    WANT(nook_task_spawn(NULL, nothing_more, NULL, &given) == 0);
+    nook_loop_unref(elsewhere.loop);
+    return 0;
+}
+
+static void D3_what_a_thread_has_entered_is_given_to_nobody(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(1, 0, give_what_a_thread_is_in, context), 0);
+    assert_int_equal(with_workers(2, 0, give_what_a_thread_is_in, context), 0);
+    nook_context_unref(context);
+}
+
+/* A thread runs in the context while it runs tasks that are given it: they are on it. */
+static int run_inside(void *arg)
+{
+    unsigned workers[] = {0, 0};
+    nook_task *tasks[2];
+    for (unsigned i = 0; i < 2; i++)
+        WANT(nook_task_spawn(&tasks[i], on_which_worker, &workers[i],
+                             &(nook_task_options){.context = arg, .worker = i + 1}) == 0);
+    WANT(nook_gather(tasks, 2, NULL) == 0);
+    nook_task_unref(tasks[0]);
+    nook_task_unref(tasks[1]);
+    return workers[0] == 1 && workers[1] == 1 ? 0 : -1;
+}
+
+static int run_in_it(void *arg)
+{
+    return with_workers(2, 0, run_inside, arg);
+}
+
+static void D3_what_the_runs_thread_has_entered_is_given_on_it(void **state)
+{
+    nook_context *context;
+    int result = -1;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(nook_context_run(context, run_in_it, context, &result), 0);
+    assert_int_equal(result, 0);
+    nook_context_unref(context);
+}
+
+static void *run_on_a_thread(void *arg)
+{
+    int rc = nook_run(nothing_more, NULL, &(nook_run_options){.context = arg}, NULL);
+    nook_thread_detach();
+    return value_of(rc);
+}
+
+static int run_another(void *arg)
+{
+    pthread_t thread;
+    void *said;
+    WANT(pthread_create(&thread, NULL, run_on_a_thread, arg) == 0);
+    WANT(pthread_join(thread, &said) == 0);
+    return said == value_of(NOOK_EBUSY) ? 0 : -1;
+}
+
+static void D3_one_run_at_a_time_is_given_a_context(void **state)
+{
+    nook_context *context;
+    nook_run_options options = {0};
+    int result = -1;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    options.context = context;
+    assert_int_equal(nook_run(run_another, context, &options, &result), 0);
+    assert_int_equal(result, 0);
+    assert_int_equal(nook_run(nothing_more, context, &options, NULL), 0);
+    nook_context_unref(context);
+}
+
+/* On its way to the run, and so on no worker yet. */
+static int enter_what_is_on_its_way(void *arg)
+{
+    nook_loop *loop = ((struct elsewhere *)arg)->loop;
+    nook_context *context = ((struct elsewhere *)arg)->context;
+    nook_handle *handle;
+    WANT(nook_loop_spawn(loop, NULL, nothing_more, NULL,
+                         &(nook_task_options){.context = context, .worker = 2}) == 0);
+    WANT(enter_it(context) == NOOK_EENTERED);
+    WANT(nook_loop_call_soon(loop, &handle, callback_on_which_worker, NULL, context) == 0);
+    WANT(nook_handle_cancel(handle) == NOOK_ENOTASK);
+    nook_handle_unref(handle);
+    return 0;
+}
+
+static void *enter_it_from_a_thread(void *arg)
+{
+    int rc = enter_what_is_on_its_way(arg);
+    nook_thread_detach();
+    return value_of(rc);
+}
+
+/* This worker, who takes what comes, does nothing meanwhile. */
+static int be_given_from_a_thread(void *arg)
+{
+    struct elsewhere elsewhere = {.context = arg};
+    pthread_t thread;
+    void *said;
+    WANT(nook_loop_running(&elsewhere.loop) == 0);
+    WANT(pthread_create(&thread, NULL, enter_it_from_a_thread, &elsewhere) == 0);
+    WANT(pthread_join(thread, &said) == 0);
+    WANT(said == value_of(0));
+    nook_loop_unref(elsewhere.loop);
+    return 0;
+}
+
+static void D3_what_is_on_its_way_to_a_run_is_entered_by_nobody(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(2, 0, be_given_from_a_thread, context), 0);
+    assert_int_equal(enter_it(context), 0);
+    nook_context_unref(context);
+}
+
+/* --- who has entered one does not migrate -------------------------------------- */
+
+static int try_to_leave(void *arg)
+{
+    unsigned here = nook_worker_index();
+    (void)arg;
+    WANT(nook_task_migrate(here % 2 + 1) == NOOK_ENOTSUP);
+    for (int i = 0; i < 200; i++) {
+        WANT(nook_yield() == 0);
+        WANT(nook_worker_index() == here);
+        WANT(i % 50 != 0 || nook_sleep(MS / 10) == 0);
+        WANT(nook_worker_index() == here);
+    }
+    return 0;
+}
+
+/* In one of its own, and once in what is kept here meanwhile. */
+static int enter_and_try(void *arg)
+{
+    int result = -1;
+    nook_context *own;
+    WANT(nook_context_new(&own) == 0);
+    WANT(nook_context_run(own, try_to_leave, NULL, &result) == 0 && result == 0);
+    nook_context_unref(own);
+    WANT(nook_task_migrate(2) == 0);
+    WANT(nook_task_migrate(1) == 0);
+    if (arg == NULL)
+        return 0;
+    WANT(nook_context_run(arg, try_to_leave, NULL, &result) == 0 && result == 0);
+    return nook_task_migrate(2);
+}
+
+static int let_some_try(void *arg)
+{
+    enum { MANY = 8 };
+    nook_event event = {0};
+    nook_task *keeper, *tasks[MANY];
+    int results[MANY];
+    WANT(nook_task_spawn(&keeper, await_event, &event,
+                         &(nook_task_options){.context = arg, .worker = 1}) == 0);
+    for (int i = 0; i < MANY; i++)
+        WANT(nook_task_spawn(&tasks[i], enter_and_try, i == 0 ? arg : NULL,
+                             &(nook_task_options){.migrate = 1}) == 0);
+    WANT(nook_gather(tasks, MANY, results) == 0);
+    for (int i = 0; i < MANY; i++) {
+        WANT(results[i] == 0);
+        nook_task_unref(tasks[i]);
+    }
+    nook_event_set(&event);
+    WANT(nook_task_join(keeper, NULL) == 0);
+    nook_task_unref(keeper);
+    return 0;
+}
+
+static void D3_who_has_entered_a_context_does_not_migrate_until_it_has_left(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(2, 0, let_some_try, context), 0);
+    nook_context_unref(context);
+}
+
+/* --- many -------------------------------------------------------------------------- */
+
+enum { MANY_GIVEN = 100 };
+
+static int give_many(void *arg)
+{
+    nook_context **contexts = arg;
+    nook_event event = {0};
+    nook_task *tasks[MANY_GIVEN];
+    for (int i = 0; i < MANY_GIVEN; i++)
+        WANT(nook_task_spawn(&tasks[i], await_event, &event,
+                             &(nook_task_options){.context = contexts[i], .worker = 2}) == 0);
+    for (int i = 0; i < MANY_GIVEN; i++)
+        WANT(enter_it(contexts[i]) == NOOK_EENTERED);
+    nook_event_set(&event);
+    WANT(nook_gather(tasks, MANY_GIVEN, NULL) == 0);
+    for (int i = 0; i < MANY_GIVEN; i++) {
+        WANT(enter_it(contexts[i]) == 0);
+        nook_task_unref(tasks[i]);
+    }
+    return 0;
+}
+
+static void D3_many_contexts_are_kept_at_once(void **state)
+{
+    nook_context *contexts[MANY_GIVEN];
+    (void)state;
+    for (int i = 0; i < MANY_GIVEN; i++)
+        assert_int_equal(nook_context_new(&contexts[i]), 0);
+    assert_int_equal(with_workers(2, 0, give_many, contexts), 0);
+    for (int i = 0; i < MANY_GIVEN; i++)
+        nook_context_unref(contexts[i]);
+}
+
+/* A task is in its own context once more, which is a chain that leads to itself. */
+static int share_once_more(void *arg)
+{
+    nook_task *task;
+    WANT(nook_call_soon(NULL, callback_on_which_worker, arg, nook_context_peek()) == 0);
+    WANT(nook_task_spawn(&task, nothing_more, NULL,
+                         &(nook_task_options){.start = NOOK_START_SHARE}) == 0);
+    WANT(nook_task_join(task, NULL) == 0);
+    nook_task_unref(task);
+    return 0;
+}
+
+static int be_in_it_twice(void *arg)
+{
+    unsigned worker = 0;
+    int result = -1;
+    (void)arg;
+    WANT(nook_context_run(nook_context_peek(), share_once_more, &worker, &result) == 0);
+    WANT(result == 0 && worker == nook_worker_index());
+    return nook_task_migrate(worker) == NOOK_ENOTSUP ? 0 : -1;
+}
+
+static void D3_A27_who_is_in_its_own_context_twice_may_give_it(void **state)
+{
+    (void)state;
+    assert_int_equal(with_workers(2, 1, be_in_it_twice, NULL), 0);
+}
+
+/* The maker has entered it, and another one since. */
+static int give_the_outer_one(void *arg)
+{
+    unsigned worker = 0;
+    nook_task *task;
+    WANT(nook_task_spawn(&task, on_which_worker, &worker,
+                         &(nook_task_options){.context = arg, .worker = 2}) == 0);
+    WANT(nook_task_join(task, NULL) == 0);
+    nook_task_unref(task);
+    return worker == nook_worker_index() ? 0 : -1;
+}
+
+static int enter_another_too(void *arg)
+{
+    nook_context *inner;
+    int result = -1;
+    WANT(nook_context_new(&inner) == 0);
+    WANT(nook_context_enter(inner) == 0);
+    result = give_the_outer_one(arg);
+    WANT(nook_context_exit(inner) == 0);
+    nook_context_unref(inner);
+    return result;
+}
+
+static int enter_both(void *arg)
+{
+    int result = -1, rc = nook_context_run(arg, enter_another_too, arg, &result);
+    return rc != 0 ? rc : result;
+}
+
+static void D3_what_the_maker_has_entered_is_given_on_its_worker(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(2, 1, enter_both, context), 0);
+    nook_context_unref(context);
 }
 
 /* --- no deadlock where there is none -------------------------------------- */
@@ -617,6 +1198,19 @@ int main(void)
         task_test(a_migrating_task_goes_where_it_says_with_its_context),
         task_test(D3_tasks_and_callbacks_of_one_context_take_turns),
         task_test(D3_callbacks_of_one_context_take_turns),
+        task_test(D3_who_enters_takes_turns_with_tasks_and_callbacks),
+        task_test(D3_a_tasks_context_is_entered_on_its_worker_alone),
+        task_test(D3_a_callbacks_context_is_entered_on_its_worker_alone),
+        task_test(D3_a_callback_that_cancels_itself_is_alone_until_its_end),
+        task_test(D3_what_a_task_has_entered_is_given_on_its_worker),
+        task_test(D3_what_a_thread_has_entered_is_given_to_nobody),
+        task_test(D3_what_the_runs_thread_has_entered_is_given_on_it),
+        task_test(D3_one_run_at_a_time_is_given_a_context),
+        task_test(D3_what_is_on_its_way_to_a_run_is_entered_by_nobody),
+        task_test(D3_who_has_entered_a_context_does_not_migrate_until_it_has_left),
+        task_test(D3_many_contexts_are_kept_at_once),
+        task_test(D3_A27_who_is_in_its_own_context_twice_may_give_it),
+        task_test(D3_what_the_maker_has_entered_is_given_on_its_worker),
         task_test(D3_a_context_shared_inside_run_stays_on_one_worker),
         task_test(a_worker_that_was_called_is_not_idle),
         task_test(spawning_on_one_worker_after_the_other),

@@ -286,12 +286,13 @@ NOOK_API void nook_context_unref(nook_context *context);
  * reference meanwhile. What a task enters stays entered while the task is
  * parked [G6]. A thread's base context and a task's own context never count as
  * entered [C17].
- * NOOK_EENTERED: entered already, here or elsewhere [C15]. NOOK_EINVAL: NULL.
+ * NOOK_EENTERED: entered already, here or elsewhere [C15]; or tasks or callbacks of another
+ * worker were given it, and have not ended [D3]. NOOK_EINVAL: NULL.
  * NOOK_ENOMEM, and NOOK_EBUSY as in nook_var_set: on a thread without a chain.
  *
  * Only one thread at a time may run in a context, and for a context that is
- * entered this call sees to it. For one that is current without being entered,
- * a base or a state that was swapped in, the caller does.
+ * entered, or was given, this call sees to it. For one that is current without being entered,
+ * a base, a task's own copy or a state that was swapped in, the caller does.
  */
 NOOK_API NOOK_NODISCARD int nook_context_enter(nook_context *context);
 

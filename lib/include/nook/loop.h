@@ -43,7 +43,8 @@ NOOK_API void nook_loop_unref(nook_loop *loop);
  * A task whose run ends before that does not run: its result is NOOK_ECANCELED, and
  * its `discard` is called, as in every case of nook_task_spawn.
  * NOOK_ECLOSED: the run is over. NOOK_ECANCELED: it is ending, and takes nothing new.
- * NOOK_EINVAL: loop or fn is
+ * NOOK_EBUSY: somebody who is no worker of the run, such as the caller, has entered `context`,
+ * or another run was given it [D3]. NOOK_EINVAL: loop or fn is
  * NULL, NOOK_START_SHARE, eager, no such worker, a stack size out of range. NOOK_ENOMEM. Or
  * what a `duplicate` returned. No memory for stacks: the task does not run; its result is
  * NOOK_ENOMEM.
@@ -96,7 +97,7 @@ NOOK_API NOOK_NODISCARD int nook_runner_new(nook_runner **out, const nook_run_op
  * nook_run, with main in the runner's context: a copy of the caller's that the first run
  * takes, used as it is from then on [A14]; or in `context` itself, for this once [A3]. The
  * stacks of one run serve the next. NOOK_ECLOSED: the runner is closed. NOOK_EBUSY: it is
- * running, or a task is running here. NOOK_EINVAL: NULL. Otherwise as nook_run, or what a
+ * running, a task is running here, or the context is entered or given elsewhere. NOOK_EINVAL: NULL. Otherwise as nook_run, or what a
  * `duplicate` returned.
  */
 NOOK_API int nook_runner_run(nook_runner *runner, nook_task_fn main, void *arg,

@@ -77,8 +77,8 @@ typedef struct nook_run_options {
     int save_errno;    /* 1: errno belongs to the task, not to the worker */
     const nook_task_hooks *hooks; /* copied */
     const char *name;             /* of the main task; copied; NULL: "main" */
-    nook_context *context; /* main runs in this one itself, not in a copy; nobody else may
-                              use it during the run */
+    nook_context *context; /* main runs in this one itself, not in a copy; as one given to
+                              nook_task_spawn it is entered on the calling thread alone */
     const struct nook_watch *watch; /* what the run reports, see nook/dump.h; copied; NULL:
                                        nothing */
 } nook_run_options;
@@ -91,7 +91,8 @@ typedef struct nook_run_options {
  * From any thread that is not running a task. options may be NULL.
  * NOOK_EINVAL: main is NULL, an option is out of range, or a limit has nobody to
  * tell. NOOK_EBUSY: a task is
- * running here. NOOK_ENOMEM, NOOK_EAGAIN: no memory or thread; main did not run.
+ * running here, or `context` is entered or given elsewhere. NOOK_ENOMEM, NOOK_EAGAIN: no
+ * memory or thread; main did not run.
  * NOOK_EDEADLK: every task was parked for good, be it before or after main had ended;
  * from then on every park that can be interrupted answered NOOK_ECANCELED, and *result
  * is what main returned.
@@ -131,8 +132,9 @@ typedef struct nook_task_options {
  * *out (may be NULL: nobody joins it) is one reference. A context given by
  * `context` or shared may serve several tasks and callbacks: those never run at
  * the same time [A4, D3], because they stay on one worker, whatever `worker` and
- * `migrate` say; and a task does not hold it entered [A26], so do not enter it on
- * another worker meanwhile. From a task or a callback.
+ * `migrate` say. A task does not hold it entered [A26], but until the last of them has ended
+ * it is entered on that worker alone: elsewhere nook_context_enter answers NOOK_EENTERED. Where
+ * a task of the run is inside already, they go to its worker. From a task or a callback.
  * With `eager` it is asyncio's eager task [A23]: it runs inside the call, on its own stack, in
  * its own context, until it parks for the first time or ends, and the caller goes on at
  * once after that, before anybody else of the worker. *out is not written until then. The
@@ -140,7 +142,8 @@ typedef struct nook_task_options {
  * make one; hooks of the run may not, nor what a task's end releases. Who shares the
  * caller's context may be eager: the caller stands still meanwhile [A24, D3].
  * NOOK_EINVAL: fn is NULL, no such worker, a stack size out of range; eager, and another
- * worker. NOOK_EBUSY: eager, and its context is in use on another worker. NOOK_ENOTASK; also
+ * worker. NOOK_EBUSY: another thread or run has entered its context, or was given it; eager,
+ * and its context is in use on another worker. NOOK_ENOTASK; also
  * eager, and the caller is ending, or is called by a task's end. NOOK_ENOMEM.
  * NOOK_ECANCELED: the run is ending, and takes nothing new. Or what a variable's `duplicate`
  * returned. A task for which no stack is left when it is to start does not run; its result
@@ -229,7 +232,9 @@ NOOK_API unsigned nook_worker_index(void);
 
 /*
  * The context that the task was given, the very object [A33], retained: give it
- * back with nook_context_unref. NULL for a task that has ended. Any thread.
+ * back with nook_context_unref. NULL for a task that has ended. Any thread. One that was not
+ * given (`context`, NOOK_START_SHARE) nobody keeps: who enters it sees to it that the task does
+ * not run meanwhile.
  */
 NOOK_API nook_context *nook_task_context(nook_task *task);
 
@@ -272,8 +277,8 @@ NOOK_API int nook_wait_fd(int fd, unsigned events, unsigned *ready);
  * Resumes the calling task on worker `worker`, from 1; when it parks again it goes on
  * wherever a worker is free, as before. Everything that the task
  * took from a thread-local before is the old worker's afterwards. Parks.
- * NOOK_EINVAL: no such worker. NOOK_ENOTSUP: the task may not migrate, or shares
- * its context. NOOK_ECANCELED, NOOK_ENOTASK.
+ * NOOK_EINVAL: no such worker. NOOK_ENOTSUP: the task may not migrate, shares
+ * its context, or has entered one that it has not left [D3]. NOOK_ECANCELED, NOOK_ENOTASK.
  */
 NOOK_API int nook_task_migrate(unsigned worker);
 
@@ -352,9 +357,10 @@ typedef void (*nook_callback_fn)(void *arg);
  * call_soon, call_later, call_at: run fn(arg) once, on the calling worker, after the task
  * parks, or `ns` later, or when nook_now has come to `when`. The context is a copy of the
  * caller's, taken now [A16], or `context` itself where it is not NULL [A17]; then on the worker
- * of those who use it already [D3]. *out (may be NULL) is one reference. From a task or a
- * callback. NOOK_EINVAL: fn is NULL. NOOK_ENOTASK. NOOK_ENOMEM. NOOK_ECANCELED: the run is
- * ending, and takes nothing new. Or what a `duplicate` returned.
+ * of those who use it already, which keeps it until it was called, as for a task [D3]. *out
+ * (may be NULL) is one reference. From a task or a
+ * callback. NOOK_EINVAL: fn is NULL. NOOK_EBUSY, as nook_task_spawn. NOOK_ENOTASK. NOOK_ENOMEM.
+ * NOOK_ECANCELED: the run is ending, and takes nothing new. Or what a `duplicate` returned.
  */
 NOOK_API int nook_call_soon(nook_handle **out, nook_callback_fn fn, void *arg,
                             nook_context *context);
