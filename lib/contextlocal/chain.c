@@ -76,8 +76,8 @@ static uint32_t await_turn(nook_context *context)
 
 static inline int change_turn(nook_context *context, uint32_t from, uint32_t to)
 {
-    return atomic_compare_exchange_strong_explicit(
-        &context->turn, &from, to, memory_order_acq_rel, memory_order_relaxed);
+    return atomic_compare_exchange_strong_explicit(&context->turn, &from, to,
+                                                   memory_order_acq_rel, memory_order_relaxed);
 }
 
 static void share_with_home(nook_context *context)
@@ -188,9 +188,8 @@ int nook__context_give_to(nook_context *context, nook_context *to)
 /* A copy that was not changed goes in a straight line. */
 void nook__context_drop(nook_context *context, uint32_t n)
 {
-    if (__builtin_expect(!is_free(context, n) ||
-                             !nook__context_give_to(context, nook__current_get()),
-                         0))
+    if (__builtin_expect(
+            !is_free(context, n) || !nook__context_give_to(context, nook__current_get()), 0))
         drop_counting(context, n);
 }
 
@@ -304,7 +303,7 @@ static int end_turn(nook_context *context)
     set_turn(context, NOOK__GONE);
     uint32_t place = nook__place(context);
     while (!nook__place_change(context, &place,
-                         (place & NOOK__KEPT) != 0 ? place & ~NOOK__ENTERED : 0))
+                               (place & NOOK__KEPT) != 0 ? place & ~NOOK__ENTERED : 0))
         continue; /* they have begun to keep it, or keep it no longer */
     return 1;
 }

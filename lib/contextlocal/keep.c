@@ -7,10 +7,11 @@
 
 #include <stdlib.h>
 
-static struct keep {
+struct keep {
     uint32_t keeper; /* a thread's number; 0: nobody's yet */
     uint32_t users;  /* of a spare one: the next of these */
-} *keeps;
+};
+static struct keep *keeps;
 static uint32_t room, live, spare;
 
 static int grow(void)
@@ -56,8 +57,8 @@ static int begin_to_keep(nook_context *context, uint32_t wanted)
     uint32_t index, place = nook__place(context);
     if (take(&index) != 0)
         return NOOK_ENOMEM;
-    while (!nook__place_change(context, &place,
-                   index * NOOK__NUMBER_STEP | NOOK__KEPT | (place & NOOK__ENTERED)))
+    while (!nook__place_change(
+        context, &place, index * NOOK__NUMBER_STEP | NOOK__KEPT | (place & NOOK__ENTERED)))
         continue; /* somebody came in, or left */
     keeps[index].keeper = (place & NOOK__ENTERED) != 0 ? place & NOOK__WHO : wanted;
     keeps[index].users = 0;
@@ -90,8 +91,8 @@ void nook__context_unkeep(nook_context *context)
     keep_of(place)->users--;
     if (keep.users == 1) {
         give_back(place / NOOK__NUMBER_STEP);
-        while (!nook__place_change(context, &place,
-                       (place & NOOK__ENTERED) != 0 ? keep.keeper | NOOK__ENTERED : 0))
+        while (!nook__place_change(
+            context, &place, (place & NOOK__ENTERED) != 0 ? keep.keeper | NOOK__ENTERED : 0))
             continue; /* who was inside has left */
     }
     nook__rare_unlock();

@@ -319,7 +319,7 @@ void nook__handle_deliver(struct nook__run *run, nook_handle *handle)
     (void)enlist(run, handle, given);
     if (given != NULL)
         nook__context_unkeep(given); /* the promise */
-    if (!nook__late(run)) /* else the end of the run gives it up */
+    if (!nook__late(run))            /* else the end of the run gives it up */
         nook__handle_ready(handle);
 }
 

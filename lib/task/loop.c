@@ -136,7 +136,8 @@ struct letter {
     nook_task *task;
     nook_task_options options; /* of a new task; its name is in the task already */
     nook_handle *handle;
-    nook_context *given; /* its context, where that is no copy; promised until it is delivered */
+    nook_context
+        *given; /* its context, where that is no copy; promised until it is delivered */
     nook_event *event;
 };
 
@@ -301,8 +302,7 @@ int nook_loop_call_soon(nook_loop *loop, nook_handle **out, nook_callback_fn fn,
         return rc;
     handle->kept = context != NULL;
     nook__hand_over(handle);
-    struct letter letter = {
-        .loop = loop, .handle = nook_handle_ref(handle), .given = context};
+    struct letter letter = {.loop = loop, .handle = nook_handle_ref(handle), .given = context};
     rc = post(&letter, NOOK__LATE, deliver_handle);
     if (rc != 0) {
         nook_handle_unref(handle);

@@ -12,8 +12,8 @@
  * that is the deadlock: everybody is interrupted, whomever they wait for, and from then on
  * parks answer NOOK_ECANCELED at once. No task can be left parked for ever.
  */
-#include "contextlocal/context.h"
 #include "run.h"
+#include "contextlocal/context.h"
 
 #include <stdlib.h>
 #include <string.h>

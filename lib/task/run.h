@@ -200,7 +200,7 @@ struct nook__timer {
 
 struct nook__timers {
     struct nook__timer **heap; /* from 1 */
-    _Atomic size_t n; /* written under the lock */
+    _Atomic size_t n;          /* written under the lock */
     size_t room;
     uint64_t number;
 };
@@ -625,9 +625,9 @@ struct nook__run {
     struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
     nook_loop *loop;              /* once somebody asked for it */
     int blind;                    /* the watcher sleeps at its inbox: no descriptors */
-    uint64_t now;         /* of a schedule */
-    unsigned next_worker; /* of a schedule: where the next new task goes */
-    unsigned outside;     /* of a schedule: descriptors' callbacks in a row */
+    uint64_t now;                 /* of a schedule */
+    unsigned next_worker;         /* of a schedule: where the next new task goes */
+    unsigned outside;             /* of a schedule: descriptors' callbacks in a row */
     nook_watch watch;
     struct nook__watchdog watchdog;
 };
@@ -823,7 +823,8 @@ static inline void nook__settle_on(struct nook__event *event, unsigned worker)
                        worker | atomic_load_explicit(&event->worker, memory_order_relaxed));
 }
 
-/* Under the lock. The second does the same at once where there is one worker, and this is it. */
+/* Under the lock. The second does the same at once where there is one worker, and this is it.
+ */
 void nook__ready_anywhere(struct nook__run *run, struct nook__event *event);
 static inline void nook__ready(struct nook__run *run, struct nook__event *event)
 {

@@ -294,7 +294,8 @@ static void give_name(struct nook__run *run, nook_task *task)
     count_on(run);
 }
 
-static __attribute__((noinline)) int place_shared(struct nook__run *run, nook_task *task, unsigned wanted, int eager)
+static __attribute__((noinline)) int place_shared(struct nook__run *run, nook_task *task,
+                                                  unsigned wanted, int eager)
 {
     unsigned home = wanted;
     int rc = nook__give_context(run, task->context, &home);
@@ -307,7 +308,7 @@ static __attribute__((noinline)) int place_shared(struct nook__run *run, nook_ta
     return rc;
 }
 
-INLINED int place(struct nook__run *run, nook_task *task, const nook_task_options *options)
+INLINED int find_place(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
     unsigned here = nook__here() != NULL ? nook__here()->index : 1;
     unsigned home = options->eager ? here : options->worker;
@@ -323,7 +324,7 @@ INLINED int place(struct nook__run *run, nook_task *task, const nook_task_option
 
 int nook__task_place(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
-    return place(run, task, options);
+    return find_place(run, task, options);
 }
 
 INLINED void enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
@@ -362,7 +363,7 @@ INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, vo
     nook__lock(run);
     rc = nook__stacks_of(run, options->stack_size, &task->stacks);
     if (rc == 0)
-        rc = place(run, task, options);
+        rc = find_place(run, task, options);
     if (rc == 0) {
         nook__task_number(task);
         enlist(run, task, options);
@@ -404,9 +405,8 @@ INLINED int spawn(const nook_site *site, nook_task **out, nook_task_fn fn, void 
         return nook__no_task();
     int rc = check(worker, fn, options);
     if (rc == 0)
-        rc = nook__late(worker->run)
-                 ? NOOK_ECANCELED
-                 : new_task(worker->run, &task, fn, arg, options, site);
+        rc = nook__late(worker->run) ? NOOK_ECANCELED
+                                     : new_task(worker->run, &task, fn, arg, options, site);
     if (rc != 0)
         return rc;
     if (options->eager)

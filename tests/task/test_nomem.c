@@ -104,6 +104,11 @@ static void ends_without_memory(void **state)
     each_way(leaving);
 }
 
+static void note_call(void *arg)
+{
+    ++*(int *)arg;
+}
+
 /* What a spawn has taken is used, or discarded. */
 struct owned {
     atomic_int taken, used, discarded;
@@ -154,12 +159,40 @@ static void what_a_task_was_given_is_discarded_without_memory(void **state)
     each_way(giving_away);
 }
 
-/* --- time, callbacks, descriptors ----------------------------------------- */
-
-static void note_call(void *arg)
+/* More than the first table of those who keep has room for. */
+static int share_out(void *arg)
 {
-    ++*(int *)arg;
+    enum { MANY = 10 };
+    nook_context *contexts[MANY] = {NULL};
+    static int calls; /* a callback may come after this */
+    int rc = 0;
+    (void)arg;
+    for (int i = 0; i < MANY; i++) {
+        TRY(nook_context_new(&contexts[i]));
+        if (rc == 0)
+            TRY(nook_task_spawn(NULL, set_and_sleep, value_of(1),
+                                &(nook_task_options){.context = contexts[i]}));
+    }
+    if (rc == 0)
+        TRY(nook_call_soon(NULL, note_call, &calls, contexts[0]));
+    TRY(nook_yield());
+    for (int i = 0; i < MANY; i++)
+        nook_context_unref(contexts[i]);
+    return rc;
 }
+
+static int sharing_out(void)
+{
+    return both(share_out, NULL);
+}
+
+static void contexts_are_given_without_memory(void **state)
+{
+    (void)state;
+    each_way(sharing_out);
+}
+
+/* --- time, callbacks, descriptors ----------------------------------------- */
 
 static int nap(void *arg)
 {
@@ -463,6 +496,7 @@ int main(void)
         task_test(tasks_without_memory),
         task_test(ends_without_memory),
         task_test(what_a_task_was_given_is_discarded_without_memory),
+        task_test(contexts_are_given_without_memory),
         task_test(waits_and_callbacks_without_memory),
         task_test(jobs_without_memory),
         task_test(groups_and_waits_without_memory),

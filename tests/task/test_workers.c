@@ -279,10 +279,9 @@ static int share_and_enter(void *arg)
     struct shared *shared = arg;
     int rc = 0, n = 0;
     for (; rc == 0 && n < 5; n++)
-        rc = nook_task_spawn(
-            &tasks[n], fns[n], arg,
-            &(nook_task_options){.context = n == 0 ? shared->context : NULL,
-                                 .worker = workers[n]});
+        rc = nook_task_spawn(&tasks[n], fns[n], arg,
+                             &(nook_task_options){.context = n == 0 ? shared->context : NULL,
+                                                  .worker = workers[n]});
     if (rc == 0)
         rc = nook_gather(tasks, 5, NULL);
     while (n-- > 0)

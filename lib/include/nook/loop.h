@@ -97,8 +97,8 @@ NOOK_API NOOK_NODISCARD int nook_runner_new(nook_runner **out, const nook_run_op
  * nook_run, with main in the runner's context: a copy of the caller's that the first run
  * takes, used as it is from then on [A14]; or in `context` itself, for this once [A3]. The
  * stacks of one run serve the next. NOOK_ECLOSED: the runner is closed. NOOK_EBUSY: it is
- * running, a task is running here, or the context is entered or given elsewhere. NOOK_EINVAL: NULL. Otherwise as nook_run, or what a
- * `duplicate` returned.
+ * running, a task is running here, or the context is entered or given elsewhere. NOOK_EINVAL:
+ * NULL. Otherwise as nook_run, or what a `duplicate` returned.
  */
 NOOK_API int nook_runner_run(nook_runner *runner, nook_task_fn main, void *arg,
                              nook_context *context, int *result);
