@@ -258,21 +258,24 @@ NOOK_API NOOK_NODISCARD int nook_context_new(nook_context **out);
  * are shared, not duplicated [V15]. Any context, entered or not, from any
  * thread [C19].
  * Copying the current context twice without a set between may run retain callbacks: a
- * binding that its own copies would have to step round is moved into the shared part.
+ * binding that its own copies would have to step round is moved into the shared part. What
+ * that replaces there, and what a copy has that cannot be completed, may be released, and
+ * finalised with it.
  * NOOK_EINVAL: an argument is NULL. NOOK_ENOMEM.
  */
 NOOK_API NOOK_NODISCARD int nook_context_copy(nook_context *context, nook_context **out);
 
 /*
  * The same for the current context (copy_context), which a thread gets if it had
- * none [V8]. Also NOOK_EBUSY, as in nook_var_set.
+ * none [V8]. Runs the same callbacks. Also NOOK_EBUSY, as in nook_var_set.
  */
 NOOK_API NOOK_NODISCARD int nook_context_copy_current(nook_context **out);
 
 /*
  * What a new task is given: a copy of the current context in which every
  * variable followed its inherit policy. Costs what a copy costs, plus the
- * variables whose policy is not NOOK_INHERIT_COPY. Makes no base context.
+ * variables whose policy is not NOOK_INHERIT_COPY. Makes no base context. Runs the
+ * callbacks of a copy; also retain and release, of what a policy leaves out or replaces.
  * NOOK_EINVAL, NOOK_ENOMEM; or what a `duplicate` returned: nothing is made then.
  */
 NOOK_API NOOK_NODISCARD int nook_context_inherit(nook_context **out);

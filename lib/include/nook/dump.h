@@ -85,9 +85,11 @@ typedef struct nook_failure {
  * Who asks: nook_task_result, and join, gather, shield and the like where they are given
  * room for the result; a group, and nook_gather_first_error, always; nobody by waiting
  * alone. Called once for each, soon after that, on a worker, in no task, in the context that
- * the task had and has left [A32], which it keeps until then. As a callback it may not park,
- * and may spawn. Not for main, whose result nook_run gives; nor for a task whose last
- * reference is given up by a thread that is no worker of the run, or after the run.
+ * the task had and has left [A32], which it keeps until then; in one that was given, others may
+ * run meanwhile on other workers, now that the task has ended: let it bind nothing there. As a
+ * callback it may not park, and may spawn. Not for main, whose result nook_run gives; nor for a
+ * task whose last reference is given up by a thread that is no worker of the run, or after the
+ * run.
  *
  * stalled: a task has run for `stall_ns` nanoseconds without parking, or a callback
  * without returning. Called once for each time, after at most a quarter more, on a

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the shared library shows to the world: NOOK_API, and nothing else. */
+/* What the shared library shows to the world: NOOK_API, and one thread-local beside it,
+ * nook__mine, which what nook/inline.h puts into programs reads. */
 #ifndef NOOK_EXPORT_H
 #define NOOK_EXPORT_H
 
