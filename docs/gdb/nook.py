@@ -146,7 +146,7 @@ def saved_on_stack(sp, architecture):
 
 
 def registers_of(task):
-    sp = task["sw"]["sp"]
+    sp = task["event"]["sw"]["sp"]
     if not has_own_switch():
         return saved_by_ucontext(sp)
     return saved_on_stack(number(sp), gdb.selected_frame().architecture().name())
@@ -246,7 +246,7 @@ class Backtrace(gdb.Command):
                     continue
                 found = True
                 print(describe(run, task))
-                if number(task["sw"]["sp"]) != 0 and not is_running(run, task):
+                if number(task["event"]["sw"]["sp"]) != 0 and not is_running(run, task):
                     print_backtrace(task)
         if not found:
             raise gdb.GdbError("nook: no such task")

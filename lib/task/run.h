@@ -95,6 +95,7 @@ static inline struct nook__link *nook__list_pop(struct nook__link *list)
 enum nook__event_kind { NOOK__TASK, NOOK__CALLBACK, NOOK__MESSAGE, NOOK__FAILURE };
 
 struct nook__event {
+    struct nook__switch sw; /* of a task, but here: so who is next but one can be fetched */
     struct nook__link link; /* in a queue while ready */
     atomic_int ready;       /* 0: in no queue; NOOK__URGENT: at the head of its worker's */
     atomic_uint look;       /* why a yield from it or to it is more than a switch: below */
@@ -297,7 +298,6 @@ struct nook__place {
  */
 struct nook_task {
     /* What a switch needs: one line of the caches. */
-    struct nook__switch sw;
     nook_context *chain; /* while it does not run */
     _Atomic uint64_t parks;
     struct nook__event event;
@@ -894,10 +894,15 @@ static inline uint64_t nook__turns(const struct nook__worker *worker)
 }
 
 /* By the worker: turns to a task, or to a callback. */
-static inline void nook__turn(struct nook__worker *worker, nook_task *task)
+static inline void nook__turn_to(struct nook__worker *worker, nook_task *task, uint64_t turn)
 {
     nook__running_set(worker, task);
-    atomic_store_explicit(&worker->turns, nook__turns(worker) + 1, memory_order_relaxed);
+    atomic_store_explicit(&worker->turns, turn, memory_order_relaxed);
+}
+
+static inline void nook__turn(struct nook__worker *worker, nook_task *task)
+{
+    nook__turn_to(worker, task, nook__turns(worker) + 1);
 }
 
 /*
