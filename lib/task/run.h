@@ -657,6 +657,17 @@ static inline void nook__record_clear(nook_task *task)
         memset((char *)task + at, 0, PIECE);
 }
 
+/* It is the next to be written: the lines that all tasks need of it. */
+static inline void nook__record_expect(const nook_task *task)
+{
+    const char *record = (const char *)task;
+    if (task == NULL)
+        return;
+#pragma GCC unroll 8
+    for (size_t at = 0; at < offsetof(nook_task, members); at += NOOK__LINE)
+        __builtin_prefetch(record + at, 1);
+}
+
 /* A record, as new: of the worker that runs here, unless that is NULL. NULL: no memory. */
 nook_task *nook__record_new(void);
 static inline nook_task *nook__record_get(struct nook__worker *worker)
@@ -666,6 +677,7 @@ static inline nook_task *nook__record_get(struct nook__worker *worker)
         return nook__record_new();
     worker->spares.records = task->passed_by;
     worker->spares.n_records--;
+    nook__record_expect(task->passed_by);
     nook__record_clear(task);
     return task;
 }
