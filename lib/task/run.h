@@ -657,7 +657,7 @@ static inline void nook__record_clear(nook_task *task)
         memset((char *)task + at, 0, PIECE);
 }
 
-/* It is the next to be written: the lines that all tasks need of it. */
+/* It is needed next: the lines that all tasks have use for. */
 static inline void nook__record_expect(const nook_task *task)
 {
     const char *record = (const char *)task;
