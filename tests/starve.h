@@ -3,7 +3,7 @@
  * Starving a program. It runs again and again, and each time one more allocation
  * succeeds before one fails: that one alone, or it and all that follow. It must
  * report NOOK_ENOMEM or do without, and leave nothing behind. The linker sends
- * malloc, calloc and realloc through here: see nook_add_starved_test.
+ * malloc and its kin through here: see nook_add_starved_test.
  *
  * Included by one file of a test, after its support.h, which has nothing_alive.
  */
@@ -16,9 +16,11 @@
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
 void *__real_realloc(void *block, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *block, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
 enum hunger { ONCE, FOR_GOOD };
 
@@ -53,6 +55,11 @@ void *__wrap_calloc(size_t n, size_t size)
 void *__wrap_realloc(void *block, size_t size)
 {
     return fails() ? NULL : __real_realloc(block, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : __real_aligned_alloc(alignment, size);
 }
 
 /* Runs the program until none of its allocations fails any more. */

@@ -291,6 +291,8 @@ static int start(struct nook__worker *worker, nook_task *task)
         nook__spare_stack_put(worker, task);
         return rc;
     }
+    if (task->event.link.next != worker->at) /* mostly a task that has not run either */
+        nook__record_expect(NOOK__CONTAINER(task->event.link.next, nook_task, event));
     nook__unmark(task, NOOK__NEW);
     task->in_park = 1; /* a cancel on its way in is for its first park */
     NOOK__PROBE2(task_start, task->id, &task->name[0]);

@@ -295,60 +295,64 @@ struct nook__place {
 
 /*
  * The record of a task. Those that are spare keep what the lists are, which is empty.
+ *
+ * By lines of the caches: many tasks are spawned before the first of them runs, and then it
+ * counts how many lines that takes. A task that never parks has no use for the last two.
  */
 struct nook_task {
-    /* What a switch needs: one line of the caches. */
+    /* What a switch needs. */
     nook_context *chain; /* while it does not run */
     _Atomic uint64_t parks;
     struct nook__event event;
-    /* From here on it is all zero when it is made. This begins with what a park needs. */
-    _Alignas(16) struct nook__wait *wait;
+    /* What others need of it: who holds it, joins it, gives it up. */
+    struct nook__run *run;
+    atomic_uint refs;
+    int shared;                /* others may use its context, which its worker keeps */
+    struct nook__link joiners; /* in order: who waits, and who is called */
+    /* From here on it is all zero when it is made. */
+    _Alignas(16) atomic_int done;
+    int result;
+    nook_context *failed_in;  /* see failure.c */
+    nook_task *passed_by;     /* a cancel goes through here, and came from there */
+    _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
+    /* What it has when it starts, parks and ends. */
+    struct nook__wait *wait;
     unsigned requests;     /* of cancellation, not taken back */
     unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
     unsigned char ending;
-    atomic_int done;
-    int result;
     atomic_uintptr_t stack_low; /* 0: it has none */
     struct nook__at_end *ends;
     struct nook__deadline *deadline; /* the innermost that it has entered */
     struct nook__place scope;        /* its innermost group */
-    nook_context *failed_in;         /* see failure.c */
-    _Atomic uint64_t unheard;        /* the run that is to hear of its error; 0: none */
     void *value;                     /* the other result */
     struct nook__mask *mask;         /* NULL: it never set one */
-    nook_task *passed_by;            /* a cancel goes through here, and came from there */
     unsigned char passing, passed_on;
     unsigned char moved;   /* it said where it resumes */
     unsigned char awaited; /* the run's stage waits for its end */
     int saved_errno;
     const nook_site *at; /* where it says that it parks */
     unsigned turns;      /* of I/O, since it parked for that */
-    /* Up to here. The rest is given when it is made, or enlisted. */
+    /* Up to here. The rest is given when it is made, or enlisted, or starts. */
     _Alignas(16) struct nook__link all;
     nook_task_fn fn;
     void *arg;
-    struct nook__run *run;
     nook_context *context; /* under the context lock of task.c */
     struct nook__stacks *stacks;
-    atomic_uint refs;
-    int shared; /* others may use its context, which its worker keeps */
-    /* And when it starts. */
     struct nook__stack stack;
-    struct nook__link joiners; /* in order: who waits, and who is called */
-    struct nook__link members; /* of the groups that it has entered */
-    /* Given when it is made, and read by reports, or where it is in a group. */
-    uint64_t id;
+    /* Read by reports. */
+    uint64_t id, parent;        /* the task that spawned it: its number */
     char name[32];
-    const nook_site *site;      /* where it was spawned, for reports */
-    uint64_t parent, born;      /* the task that spawned it: its number */
+    const nook_site *site;      /* where it was spawned */
+    uint64_t born;
     void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
+    struct nook__link members;  /* of the groups that it has entered */
     struct nook__joiner member; /* of the group that it is in, */
     struct nook__link in_group; /* in the list of who entered that */
     unsigned group_depth;
     struct nook__fiber fiber;
 };
 
-#define NOOK__ZERO_FROM offsetof(nook_task, wait)
+#define NOOK__ZERO_FROM offsetof(nook_task, done)
 #define NOOK__ZERO_TO offsetof(nook_task, all)
 
 static inline int nook__is(const nook_task *task, unsigned what)
@@ -653,6 +657,17 @@ static inline void nook__record_clear(nook_task *task)
         memset((char *)task + at, 0, PIECE);
 }
 
+/* It is needed next: the lines that all tasks have use for. */
+static inline void nook__record_expect(const nook_task *task)
+{
+    const char *record = (const char *)task;
+    if (task == NULL)
+        return;
+#pragma GCC unroll 8
+    for (size_t at = 0; at < offsetof(nook_task, members); at += NOOK__LINE)
+        __builtin_prefetch(record + at, 1);
+}
+
 /* A record, as new: of the worker that runs here, unless that is NULL. NULL: no memory. */
 nook_task *nook__record_new(void);
 static inline nook_task *nook__record_get(struct nook__worker *worker)
@@ -662,6 +677,7 @@ static inline nook_task *nook__record_get(struct nook__worker *worker)
         return nook__record_new();
     worker->spares.records = task->passed_by;
     worker->spares.n_records--;
+    nook__record_expect(task->passed_by);
     nook__record_clear(task);
     return task;
 }

@@ -9,6 +9,7 @@
 #include "run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void nook__spares_open(struct nook__spares *spares)
 {
@@ -33,9 +34,11 @@ void nook__spares_close(struct nook__spares *spares)
 
 nook_task *nook__record_new(void)
 {
-    nook_task *task = calloc(1, sizeof(*task));
+    size_t lines = (sizeof(nook_task) + NOOK__LINE - 1) / NOOK__LINE;
+    nook_task *task = aligned_alloc(NOOK__LINE, lines * NOOK__LINE);
     if (task == NULL)
         return NULL;
+    memset(task, 0, sizeof(*task));
     task->event.kind = NOOK__TASK;
     nook__list_init(&task->event.link);
     nook__list_init(&task->all);

@@ -733,7 +733,7 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
     int rc = nook__tasks_check(tasks, n);
     if (rc != 0)
         return rc;
-    if (n > FEW && (gathering.joiners = calloc(n, sizeof(few[0]))) == NULL)
+    if (n > FEW && (gathering.joiners = malloc(n * sizeof(few[0]))) == NULL)
         return NOOK_ENOMEM;
     rc = await_all(&gathering, NOOK__CALLER);
     if (gathering.joiners != few)
