@@ -75,9 +75,8 @@ static void wake_up(struct nook__inbox *inbox)
 static int fall_asleep(struct nook__inbox *inbox, unsigned how)
 {
     unsigned awake = NOOK__AWAKE;
-    return atomic_compare_exchange_strong_explicit(&inbox->state, &awake, how,
-                                                   memory_order_seq_cst,
-                                                   memory_order_acquire) &&
+    return atomic_compare_exchange_strong_explicit(
+               &inbox->state, &awake, how, memory_order_seq_cst, memory_order_acquire) &&
            atomic_load_explicit(&inbox->events, memory_order_seq_cst) == NULL;
 }
 
