@@ -6,12 +6,16 @@
  * event who came before it. Who sends puts itself there by compare-and-swap; the worker
  * takes all of them at once, by an exchange, so nothing is ever taken out of the middle.
  *
- * Invariant: an event that was sent is in the list until the worker takes it. After it
- * was put there, and after everything else that the worker is to look at, it is called:
- * the state becomes `called`, from which nobody falls asleep. The worker makes it
- * `awake` again before it looks at all those things, and sleeps only from `awake`. So what
- * came before it made it awake is seen, and what came after keeps it from its sleep. What
- * it has taken and leaves for the next time it calls itself for.
+ * Invariant: an event that was sent is in the list until the worker takes it. Who sends puts
+ * it there, and then looks whether the worker sleeps; who falls asleep says so, and then
+ * looks into the list once more. All four are sequentially consistent, hence in one order:
+ * either the sender finds it asleep, and calls it, or the worker finds the event.
+ *
+ * For anything else that it is to look at, a worker is called: the state becomes `called`,
+ * from which nobody falls asleep. The worker makes it `awake` again before it looks at all
+ * those things, and sleeps only from `awake`. So what came before it made it awake is seen,
+ * and what came after keeps it from its sleep. What it has taken and leaves for the next time
+ * it calls itself for.
  *
  * To call one that is awake costs no system call. One that dozes sleeps on the state
  * itself, one that polls is told by the poller's eventfd, which may come late, when
@@ -71,8 +75,9 @@ static void wake_up(struct nook__inbox *inbox)
 static int fall_asleep(struct nook__inbox *inbox, unsigned how)
 {
     unsigned awake = NOOK__AWAKE;
-    return atomic_compare_exchange_strong_explicit(&inbox->state, &awake, how,
-                                                   memory_order_acq_rel, memory_order_acquire);
+    return atomic_compare_exchange_strong_explicit(
+               &inbox->state, &awake, how, memory_order_seq_cst, memory_order_acquire) &&
+           atomic_load_explicit(&inbox->events, memory_order_seq_cst) == NULL;
 }
 
 void nook__doze(struct nook__worker *worker, uint64_t until)
@@ -104,18 +109,21 @@ void nook__send(struct nook__worker *to, struct nook__event *event)
 {
     struct nook__inbox *inbox = &to->inbox;
     struct nook__link *before = atomic_load_explicit(&inbox->events, memory_order_relaxed);
-    do /* Release: the worker sees what it is to do with it. */
+    nook__disturb(to); /* here it travels with the list, whose line it shares */
+    do
         event->link.next = before;
     while (!atomic_compare_exchange_weak_explicit(&inbox->events, &before, &event->link,
-                                                  memory_order_release, memory_order_relaxed));
-    nook__disturb(to);
-    nook__call(to);
+                                                  memory_order_seq_cst, memory_order_relaxed));
+    if (atomic_load_explicit(&to->straight, memory_order_seq_cst) != 0)
+        nook__disturb(to); /* it had looked before there was something */
+    unsigned state = atomic_load_explicit(&inbox->state, memory_order_seq_cst);
+    if (state == NOOK__DOZING || state == NOOK__POLLING)
+        nook__call(to);
 }
 
 /* Behind what was left, in the order in which they came: who came last is met first. */
 static void take_all(struct nook__inbox *inbox)
 {
-    wake_up(inbox); /* else who sent would keep it from its next sleep */
     struct nook__link *place = inbox->taken.prev, *before,
                       *link =
                           atomic_exchange_explicit(&inbox->events, NULL, memory_order_acquire);
@@ -151,7 +159,7 @@ void nook__receive(struct nook__worker *worker)
                NOOK__CONTAINER(nook__list_pop(&inbox->taken), struct nook__event, link));
     if (nook__list_empty(&inbox->taken))
         return;
-    nook__due_now(worker); /* nobody else reminds it */
+    nook__due_now(worker); /* nobody else reminds it, nor keeps it from its sleep */
     (void)atomic_exchange_explicit(&inbox->state, NOOK__CALLED, memory_order_acq_rel);
 }
 

@@ -64,8 +64,8 @@ static void go_straight(struct nook__worker *worker)
         nook__ring_empty(&worker->ring) && !nook__breaking(worker->run) ? worker->due : 0;
     if (atomic_load_explicit(&worker->straight, memory_order_relaxed) == until)
         return;
-    (void)atomic_exchange_explicit(&worker->straight, until, memory_order_acq_rel);
-    if (nook__inbox_full(&worker->inbox))
+    (void)atomic_exchange_explicit(&worker->straight, until, memory_order_seq_cst);
+    if (atomic_load_explicit(&worker->inbox.events, memory_order_seq_cst) != NULL)
         nook__disturb(worker);
 }
 

@@ -231,12 +231,12 @@ struct nook__wait {
     /* A cancel goes on to who is waited for: the next of them, or NULL; `again`
      * begins with the first. NULL: it ends the wait. */
     nook_task *(*next)(struct nook__wait *wait, int again);
+    const char *kind; /* what is waited for, for reports: static; NULL: not said */
+    void *caller;     /* whom the public function returns to; NULL: not said */
     int result;
     /* Its end hands nothing over that could be lost: a cancel that comes between the
      * end and the task's next step still counts for it, as asyncio's do. */
     int empty;
-    const char *kind; /* what is waited for, for reports: static; NULL: not said */
-    void *caller;     /* whom the public function returns to; NULL: not said */
 };
 
 /* In the initialiser of a wait, in the public function itself. */

@@ -13,11 +13,12 @@
 #include <nook/sync.h>
 #include <stdlib.h>
 
+/* What serving the first touches of it is one line of the caches, for it may come from afar. */
 struct waiter {
-    struct nook__wait wait;
-    struct waiter *prev, *next;
-    nook_waiters *list;
+    _Alignas(NOOK__LINE) struct nook__wait wait;
     nook_task *task;
+    struct waiter *next, *prev;
+    nook_waiters *list;
     /* 1 where it need not wait (any more), with the wait's result. Under the lock. */
     int (*attempt)(struct waiter *self);
     void *object;
@@ -58,7 +59,11 @@ static struct waiter *serve(nook_waiters *list, int result)
     struct waiter *first = list->nook__first;
     if (first == NULL)
         return NULL;
-    unlink_waiter(first);
+    list->nook__first = first->next;
+    if (first->next != NULL)
+        first->next->prev = NULL;
+    else
+        list->nook__last = NULL;
     nook__wake(first->task, result);
     return first;
 }

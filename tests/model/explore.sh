@@ -93,6 +93,8 @@ broken "$wrong" run -DBROKEN=7 -DSCENARIO=2  # a job does not count against the 
 broken "$asleep" run -DBROKEN=9 -DSCENARIO=4 # who only looks takes the sleeper's call
 broken "$wrong" run -DBROKEN=10 -DSCENARIO=2 # a job stops counting before its message is delivered
 broken "$asleep" run -DBROKEN=11 -DSCENARIO=1 # the end is not told to who sleeps
+broken "$asleep" run -DBROKEN=12 -DSCENARIO=1 # who sends looks first whether the worker sleeps
+broken "$asleep" run -DBROKEN=15 -DSCENARIO=1 # who falls asleep does not look once more
 broken "$asleep" run -DBROKEN=14 -DSCENARIO=10 # who gives up the search does not look once more
 
 holds steal

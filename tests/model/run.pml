@@ -23,10 +23,9 @@
  *   Worker: park, commit, finish                          park.c nook__park, commit, finish
  *   Pool                                                  pool.c serve, serve_one
  *
- * What is taken apart: the run's lock is held over several steps; what is guarded
- * by an inbox's lock alone is one step, as its sections call nobody who blocks. The
- * hint `full` (here `filled`: Promela has that word), the rings, who searches, who is idle
- * and `finished` are read without a lock: a step each. A foreign message's `full` may be
+ * What is taken apart: the run's lock is held over several steps; what an inbox's list does
+ * is one step, as it is one word. That it has news (here `filled`), the rings, who searches,
+ * who is idle and `finished` are read without a lock: a step each. A foreign message may be
  * overlooked by rest(), for no lock orders it. The state of an inbox changes in steps of its
  * own, after what was sent; its eventfd is written one step later still. What a thief takes
  * beyond the first is nowhere until it is in the thief's ring.
@@ -142,16 +141,24 @@ inline call(w)
     fi
 }
 
-/* Between workers, under the run's lock, either order does: -DBROKEN=12 holds. */
+/* What was put there before: calls one that sleeps. */
+inline call_asleep(w)
+{
+    if
+    :: state[w] == DOZING || state[w] == POLLING -> call(w)
+    :: else
+    fi
+}
+
 inline send(w, t)
 {
     if
-    :: BROKEN == 12 -> call(w)
+    :: BROKEN == 12 -> call_asleep(w)
     :: else
     fi;
     atomic { inbox[w] = inbox[w] | BIT(t); filled[w] = 1 }
     if
-    :: BROKEN != 12 -> call(w)
+    :: BROKEN != 12 -> call_asleep(w)
     :: else
     fi
 }
@@ -159,24 +166,36 @@ inline send(w, t)
 inline send_message(w, t)
 {
     atomic { messages[w] = messages[w] | BIT(t); filled[w] = 1 }
-    call(w)
+    call_asleep(w)
+}
+
+/* on: it sleeps now. Two steps: it says so, and looks once more. */
+inline fall_asleep(how)
+{
+    atomic {
+        on = 0;
+        if
+        :: state[me] == AWAKE -> state[me] = how; on = 1
+        :: else
+        fi
+    }
+    if
+    :: on && BROKEN != 15 -> on = !filled[me]
+    :: else
+    fi
 }
 
 /* until: some time will come. timed says that it has. */
 inline doze(until)
 {
-    atomic {
-        timed = 0;
-        if
-        :: state[me] == AWAKE -> state[me] = DOZING
-        :: else
-        fi
-    }
+    timed = 0;
+    fall_asleep(DOZING);
     atomic {
         if /* waits here while it is DOZING */
-        :: state[me] != DOZING
-        :: state[me] == DOZING && until -> timed = 1
-        fi
+        :: !on || state[me] != DOZING
+        :: on && state[me] == DOZING && until -> timed = 1
+        fi;
+        on = 0
     }
     state[me] = AWAKE
 }
@@ -385,7 +404,6 @@ inline timers_fire(least)
 
 inline receive()
 {
-    state[me] = AWAKE;
     do
     :: atomic {
         inbox[me] != 0 ->
@@ -809,10 +827,11 @@ rest:
                 doze(until);
                 lock()
             :: else ->
-                atomic {
-                    on = state[me] == AWAKE;
-                    state[me] = (on -> POLLING : AWAKE)
-                }
+                fall_asleep(POLLING);
+                if
+                :: !on -> state[me] = AWAKE
+                :: else
+                fi;
                 if
                 :: on ->
                     poll_fds(1, until);
