@@ -340,9 +340,9 @@ struct nook_task {
     struct nook__stacks *stacks;
     struct nook__stack stack;
     /* Read by reports. */
-    uint64_t id, parent;        /* the task that spawned it: its number */
+    uint64_t id, parent; /* the task that spawned it: its number */
     char name[32];
-    const nook_site *site;      /* where it was spawned */
+    const nook_site *site; /* where it was spawned */
     uint64_t born;
     void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
     struct nook__link members;  /* of the groups that it has entered */
@@ -553,6 +553,7 @@ struct nook__shared {
     atomic_uint n;
 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): it lies by lines of the caches */
 struct nook__worker {
     unsigned index;
     uint32_t number; /* its thread's, by which it keeps contexts: contextlocal/keep.h */
