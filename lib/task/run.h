@@ -553,6 +553,7 @@ struct nook__shared {
     atomic_uint n;
 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): it lies by lines of the caches */
 struct nook__worker {
     unsigned index;
     uint32_t number; /* its thread's, by which it keeps contexts: contextlocal/keep.h */
