@@ -104,7 +104,7 @@ static void a_migrating_task_goes_where_it_says_with_its_context(void **state)
 
 struct shared {
     nook_context *context;
-    atomic_int inside, overlaps, left, entries;
+    atomic_int inside, overlaps, left, entries, handed;
     nook_handle *handle;
 };
 
@@ -398,6 +398,8 @@ static void D3_a_callbacks_context_is_entered_on_its_worker_alone(void **state)
 static void cancel_and_stay(void *arg)
 {
     struct shared *shared = arg;
+    while (!atomic_load(&shared->handed)) /* on the other worker it may come first */
+        usleep(10);
     (void)nook_handle_cancel(shared->handle);
     stay_inside(shared);
     atomic_store(&shared->left, 0);
@@ -412,7 +414,9 @@ static int enter_while_one_cancels_itself(void *arg)
                          &(nook_task_options){.worker = 2}) == 0);
     for (int i = 0; rc == 0 && i < 50; i++) {
         atomic_store(&shared->left, 1);
+        atomic_store(&shared->handed, 0);
         rc = nook_call_soon(&shared->handle, cancel_and_stay, shared, shared->context);
+        atomic_store(&shared->handed, 1);
         while (rc == 0 && atomic_load(&shared->left) > 0)
             rc = nook_yield();
         nook_handle_unref(shared->handle);
