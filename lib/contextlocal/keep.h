@@ -24,6 +24,7 @@ static inline uint32_t nook__place(nook_context *context)
 }
 
 /* 1; or 0 where it was not that, and what it is instead is there then. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the linter does not see it written */
 static inline int nook__place_change(nook_context *context, uint32_t *from, uint32_t to)
 {
     return atomic_compare_exchange_strong_explicit(&context->place, from, to,

@@ -88,6 +88,7 @@ struct nook__thread *nook__thread_require(void)
 
 void nook__number_take(uint32_t number)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the thread keeps it until it exits */
     if (nook__thread_require() != NULL)
         nook__number_set(number);
 }
