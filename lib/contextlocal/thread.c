@@ -88,9 +88,10 @@ struct nook__thread *nook__thread_require(void)
 
 void nook__number_take(uint32_t number)
 {
+    if (nook__thread_require() == NULL)
+        return;
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the thread keeps it until it exits */
-    if (nook__thread_require() != NULL)
-        nook__number_set(number);
+    nook__number_set(number);
 }
 
 void nook__thread_forget(void)
