@@ -38,6 +38,7 @@
 #include "keep.h"
 
 #include <sched.h>
+#include <string.h>
 
 enum { OUT, IN, TURNING, WHERE = 3 }; /* of `turn`, beside the number */
 enum { HOMELY, SHARING, SHARED };     /* of `shared` */
@@ -147,6 +148,14 @@ static int keep_last(nook_context *context, uint32_t n)
     return 1;
 }
 
+static inline void give_memory(nook_context *context)
+{
+    if (__builtin_expect(context->lodges, 0))
+        atomic_load_explicit(&nook__context_left, memory_order_relaxed)(context);
+    else
+        nook__block_give(NOOK__CONTEXT_BLOCK, context);
+}
+
 static __attribute__((noinline)) void drop_counting(nook_context *context, uint32_t n)
 {
     for (;;) {
@@ -158,7 +167,7 @@ static __attribute__((noinline)) void drop_counting(nook_context *context, uint3
         nook__context_share(context);
     }
     nook__context_give_back(context->map);
-    nook__block_give(NOOK__CONTEXT_BLOCK, context);
+    give_memory(context);
     NOOK__COUNT(contexts, -1);
 }
 
@@ -180,8 +189,15 @@ int nook__context_give_to(nook_context *context, nook_context *to)
         return 0;
     to->map.weight += context->map.weight;
     NOOK__COUNT(contexts, -1);
-    if (__builtin_expect(!nook__block_keep(NOOK__CONTEXT_BLOCK, context), 0))
-        free(context);
+    give_memory(context);
+    return 1;
+}
+
+int nook__context_move(nook_context *from, nook_context *to, uint32_t n)
+{
+    if (!are_last(from, n) || turn_of(from) != NOOK__NO_HOME)
+        return 0;
+    memcpy(to, from, sizeof *to);
     return 1;
 }
 

@@ -286,6 +286,14 @@ static inline void fill(nook_context *context, struct nook__map map)
     NOOK__COUNT(contexts, 1);
 }
 
+void (*_Atomic nook__context_left)(nook_context *context);
+
+static void fill_at(nook_context *at, struct nook__map map)
+{
+    fill(at, map);
+    at->lodges = 1;
+}
+
 static int make(nook_context **out, struct nook__map map)
 {
     nook_context *context = nook__block_take(NOOK__CONTEXT_BLOCK);
@@ -296,18 +304,30 @@ static int make(nook_context **out, struct nook__map map)
     return 0;
 }
 
+/* 1: a copy needs no more than memory. */
+static inline int copies_plainly(const nook_context *context)
+{
+    return context->map.weight >= 2 && !nook__map_copied(&context->map);
+}
+
+/* Of one that copies plainly. */
+static inline struct nook__map copy_plainly(nook_context *context)
+{
+    struct nook__map map = nook__map_share(&context->map);
+    if (context->map.patch != 0)
+        nook__map_mark_copied(&context->map);
+    return map;
+}
+
 /* A copy of the current context, of what is at hand; NULL: something is not. */
 static inline nook_context *copy_at_hand(nook_context *current)
 {
     struct nook__thread *thread = nook__thread_get();
-    if (current->map.weight < 2 || nook__map_copied(&current->map))
+    if (!copies_plainly(current))
         return NULL;
     nook_context *copy = nook__block_at_hand(thread, NOOK__CONTEXT_BLOCK);
-    if (copy == NULL)
-        return NULL;
-    fill(copy, nook__map_share(&current->map));
-    if (current->map.patch != 0)
-        nook__map_mark_copied(&current->map);
+    if (copy != NULL)
+        fill(copy, copy_plainly(current));
     return copy;
 }
 
@@ -443,6 +463,16 @@ static int inherit_specially(struct nook__map *map)
     return rc;
 }
 
+/* What is inherited from a context; on an error nothing. */
+static int inherit_map(nook_context *from, struct nook__map *map)
+{
+    snapshot_to_set(from, map);
+    int rc = map->root->special != 0 ? inherit_specially(map) : 0;
+    if (rc < 0)
+        nook__context_give_back(*map);
+    return rc;
+}
+
 static __attribute__((noinline)) int inherit(nook_context **out)
 {
     if (out == NULL)
@@ -451,15 +481,44 @@ static __attribute__((noinline)) int inherit(nook_context **out)
     if (current == NULL)
         return nook_context_new(out);
     struct nook__map map;
-    snapshot_to_set(current, &map);
-    int rc = map.root->special != 0 ? inherit_specially(&map) : 0;
-    if (rc == 0)
-        rc = make(out, map);
+    int rc = inherit_map(current, &map);
+    if (rc < 0)
+        return rc;
+    rc = make(out, map);
     if (rc < 0)
         nook__context_give_back(map);
     else
         NOOK__PROBE2(context_copy, current, *out);
     return rc;
+}
+
+static __attribute__((noinline)) int inherit_at(nook_context *at)
+{
+    nook_context *current = nook__current_get();
+    struct nook__map map = nook__map_empty();
+    int rc = current != NULL ? inherit_map(current, &map) : 0;
+    if (rc < 0)
+        return rc;
+    fill_at(at, map);
+    if (current != NULL)
+        NOOK__PROBE2(context_copy, current, at);
+    return 0;
+}
+
+int nook__context_inherit_at(nook_context *at)
+{
+    nook_context *current = nook__current_get();
+    if (__builtin_expect(
+            current == NULL || current->map.root->special != 0 || !copies_plainly(current), 0))
+        return inherit_at(at);
+    fill_at(at, copy_plainly(current));
+    NOOK__PROBE2(context_copy, current, at);
+    return 0;
+}
+
+void nook__context_new_at(nook_context *at)
+{
+    fill_at(at, nook__map_empty());
 }
 
 int nook_context_inherit(nook_context **out)

@@ -14,6 +14,7 @@ struct nook_context {
     _Atomic uint8_t shared;  /* is there no home any more? */
     _Atomic uint8_t writing; /* see "Who may touch the map" in context.c */
     _Atomic uint8_t reading;
+    uint8_t lodges;     /* in memory that is not its own */
     uint64_t id;        /* never reused: tokens compare it; 0 until there is one */
     nook_context *prev; /* while entered: what was current before; owned */
     void *user;
@@ -51,6 +52,18 @@ void nook__context_drop(nook_context *context, uint32_t n);
  */
 int nook__context_goes_quietly(nook_context *context, uint32_t n);
 int nook__context_give_to(nook_context *context, nook_context *to);
+
+/*
+ * Contexts in memory that somebody else has, of the size and alignment of one. Who has it is
+ * told by the hook once the context is gone: on any thread, perhaps while locks are held; and
+ * sets the hook before he has any.
+ */
+extern void (*_Atomic nook__context_left)(nook_context *context);
+/* nook_context_inherit and nook_context_new, there. */
+int nook__context_inherit_at(nook_context *at);
+void nook__context_new_at(nook_context *at);
+/* 1: it has moved, since nobody else holds its n references, and nobody was ever inside. */
+int nook__context_move(nook_context *from, nook_context *to, uint32_t n);
 
 /* The number by which a token knows the calling thread's current context. */
 uint64_t nook__context_number(void); /* a new one, where the thread has none at hand */
