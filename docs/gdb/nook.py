@@ -37,7 +37,7 @@ def runs():
 
 
 def tasks(run):
-    return items(run["tasks"], "struct nook_task", "all")
+    return items(run["tasks"], "struct nook__body", "all")
 
 
 def text(pointer):

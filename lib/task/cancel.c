@@ -16,11 +16,11 @@
 /* 1: it is to be passed on. */
 static int deliver(nook_task *task)
 {
-    if (nook__is(task, NOOK__TOLD))
+    if (nook__is(task->body, NOOK__TOLD))
         return 0;
-    if (task->wait == NULL || task->wait->undo == NULL)
-        nook__mark(task, NOOK__TO_CANCEL);
-    else if (task->wait->next != NULL)
+    if (task->body->wait == NULL || task->body->wait->undo == NULL)
+        nook__mark(task->body, NOOK__TO_CANCEL);
+    else if (task->body->wait->next != NULL)
         return 1;
     else
         nook__interrupt(task);
@@ -29,11 +29,11 @@ static int deliver(nook_task *task)
 
 int nook__take_cancel(nook_task *task)
 {
-    if (!nook__is(task, NOOK__TO_CANCEL))
+    if (!nook__is(task->body, NOOK__TO_CANCEL))
         return 0;
     nook__lock(task->run);
-    int taken = nook__is(task, NOOK__TO_CANCEL);
-    nook__unmark(task, NOOK__TO_CANCEL);
+    int taken = nook__is(task->body, NOOK__TO_CANCEL);
+    nook__unmark(task->body, NOOK__TO_CANCEL);
     nook__unlock(task->run);
     return taken;
 }
@@ -41,32 +41,32 @@ int nook__take_cancel(nook_task *task)
 /* The path down to the task that is being asked leads through `passing`. */
 static nook_task *go_down(nook_task *from, nook_task *to)
 {
-    to->passing = 1;
-    to->passed_on = 0;
-    to->passed_by = from;
-    (void)to->wait->next(to->wait, 1);
+    to->body->passing = 1;
+    to->body->passed_on = 0;
+    to->body->passed_by = from;
+    (void)to->body->wait->next(to->body->wait, 1);
     return to;
 }
 
 /* A circle has nobody but those on the path: the last of them must give in itself. */
 static nook_task *go_up(nook_task *task)
 {
-    task->passing = 0;
-    if (!task->passed_on)
+    task->body->passing = 0;
+    if (!task->body->passed_on)
         nook__interrupt(task);
-    return task->passed_by;
+    return task->body->passed_by;
 }
 
 void nook__pass_on(nook_task *task)
 {
     task = go_down(NULL, task);
     while (task != NULL) {
-        nook_task *next = task->wait->next(task->wait, 0);
+        nook_task *next = task->body->wait->next(task->body->wait, 0);
         if (next == NULL) {
             task = go_up(task);
-        } else if (!next->passing) {
-            task->passed_on = 1;
-            next->requests++;
+        } else if (!next->body->passing) {
+            task->body->passed_on = 1;
+            next->body->requests++;
             if (deliver(next))
                 task = go_down(task, next);
         }
@@ -77,7 +77,7 @@ void nook__cancel(nook_task *task)
 {
     if (nook_task_done(task))
         return;
-    task->requests++;
+    task->body->requests++;
     if (deliver(task))
         nook__pass_on(task);
 }
@@ -106,9 +106,9 @@ int nook_task_cancel(nook_task *task)
 
 unsigned nook__uncancel(nook_task *task)
 {
-    if (task->requests > 0 && --task->requests == 0)
-        nook__unmark(task, NOOK__TO_CANCEL);
-    return task->requests;
+    if (task->body->requests > 0 && --task->body->requests == 0)
+        nook__unmark(task->body, NOOK__TO_CANCEL);
+    return task->body->requests;
 }
 
 unsigned nook_task_uncancel(nook_task *task)
@@ -130,9 +130,9 @@ unsigned nook_task_cancelling(const nook_task *task)
     if (task == NULL || nook__task_foreign(task))
         return 0;
     if (nook_task_done(task))
-        return task->requests;
+        return task->body->requests;
     nook__lock(worker->run);
-    requests = task->requests;
+    requests = task->body->requests;
     nook__unlock(worker->run);
     return requests;
 }
@@ -165,7 +165,7 @@ static void expire(struct nook__run *run, struct nook__timer *timer)
 static struct nook__deadline *find(const nook_deadline *deadline)
 {
     nook_task *task = nook_task_current();
-    struct nook__deadline *scope = task != NULL ? task->deadline : NULL;
+    struct nook__deadline *scope = task != NULL ? task->body->deadline : NULL;
     while (scope != NULL && scope->named != deadline)
         scope = scope->outer;
     return scope;
@@ -186,7 +186,7 @@ static int arm(struct nook__deadline *scope, uint64_t ns)
 {
     nook__lock(scope->task->run);
     int rc = set_timer(scope, ns);
-    scope->requests = scope->task->requests;
+    scope->requests = scope->task->body->requests;
     nook__unlock(scope->task->run);
     return rc;
 }
@@ -208,12 +208,12 @@ int nook_deadline_enter_at(nook_deadline *deadline, uint64_t ns, const char *fil
     *scope = (struct nook__deadline){.timer = {.fire = expire},
                                      .task = task,
                                      .named = deadline,
-                                     .outer = task->deadline,
+                                     .outer = task->body->deadline,
                                      .file = file,
                                      .line = line};
     int rc = arm(scope, ns);
     if (rc == 0)
-        task->deadline = scope;
+        task->body->deadline = scope;
     else
         free(scope);
     return rc;
@@ -252,9 +252,9 @@ int nook_deadline_expired(const nook_deadline *deadline)
 /* Until this has the lock, it could come to its time. What the scope came to. */
 static int close_innermost(nook_task *task)
 {
-    struct nook__deadline *scope = task->deadline;
+    struct nook__deadline *scope = task->body->deadline;
     int rc = 0;
-    task->deadline = scope->outer;
+    task->body->deadline = scope->outer;
     nook__lock(task->run);
     nook__timer_remove(task->run, &scope->timer);
     if (scope->expired)
@@ -269,7 +269,7 @@ int nook_deadline_exit(nook_deadline *deadline)
     nook_task *task = nook_task_current();
     if (nook__lost() != NULL)
         return NOOK_EFORKED;
-    if (task == NULL || task->deadline == NULL || task->deadline->named != deadline)
+    if (task == NULL || task->body->deadline == NULL || task->body->deadline->named != deadline)
         return NOOK_EINVAL;
     int rc = close_innermost(task);
     deadline->nook__expired = rc != 0;
@@ -281,8 +281,8 @@ int nook__deadlines_left(nook_task *task, const struct nook__deadline *outer)
     int left = 0;
     if (nook__lost() != NULL) /* the lock may be held for ever */
         return 0;
-    for (; task->deadline != outer; left = 1) {
-        nook__scope_left(task, task->deadline->file, task->deadline->line);
+    for (; task->body->deadline != outer; left = 1) {
+        nook__scope_left(task, task->body->deadline->file, task->body->deadline->line);
         (void)close_innermost(task);
     }
     return left;

@@ -30,14 +30,14 @@ static struct entry *find(const nook_task *task, size_t size)
 {
     unsigned i = 0;
     for (; i < used; i++)
-        if (entries[i].site == task->site && entries[i].stack_size == size &&
-            (task->site != NULL || strcmp(entries[i].name, task->name) == 0))
+        if (entries[i].site == task->body->site && entries[i].stack_size == size &&
+            (task->body->site != NULL || strcmp(entries[i].name, task->body->name) == 0))
             return &entries[i];
     if (i == MOST) /* the last is everybody's who came too late */
         return &entries[MOST - 1];
     used++;
-    entries[i] = (struct entry){.site = task->site, .stack_size = size};
-    memcpy(entries[i].name, task->name, sizeof entries[i].name);
+    entries[i] = (struct entry){.site = task->body->site, .stack_size = size};
+    memcpy(entries[i].name, task->body->name, sizeof entries[i].name);
     if (used == MOST) {
         entries[i].site = NULL;
         snprintf(entries[i].name, sizeof entries[i].name, "others");
@@ -48,7 +48,7 @@ static struct entry *find(const nook_task *task, size_t size)
 void nook__census_add(const nook_task *task, size_t depth)
 {
     pthread_mutex_lock(&lock);
-    struct entry *entry = find(task, nook__stacks_size(task->stacks));
+    struct entry *entry = find(task, nook__stacks_size(task->body->stacks));
     entry->tasks++;
     if (depth > entry->deepest)
         entry->deepest = depth;

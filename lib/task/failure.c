@@ -12,10 +12,10 @@
 int nook__failure_keep(nook_task *task, nook_context *context)
 {
     struct nook__run *run = task->run;
-    if (task->result >= 0 || task->result == NOOK_ECANCELED || task == run->main)
+    if (task->body->result >= 0 || task->body->result == NOOK_ECANCELED || task == run->main)
         return 0;
-    task->failed_in = context;
-    atomic_store_explicit(&task->unheard, run->number, memory_order_relaxed);
+    task->body->failed_in = context;
+    atomic_store_explicit(&task->body->unheard, run->number, memory_order_relaxed);
     return 1;
 }
 
@@ -23,19 +23,19 @@ int nook__failure_keep(nook_task *task, nook_context *context)
 int nook__failure_last(nook_task *task)
 {
     struct nook__worker *worker = nook__here();
-    uint64_t number = atomic_load_explicit(&task->unheard, memory_order_relaxed);
+    uint64_t number = atomic_load_explicit(&task->body->unheard, memory_order_relaxed);
     if (number == 0 || worker == NULL || worker->run->number != number ||
         worker->run->finished) {
-        nook_context_unref(task->failed_in);
+        nook_context_unref(task->body->failed_in);
         return 0;
     }
     atomic_store_explicit(&task->refs, 1, memory_order_relaxed);
-    task->event.kind = NOOK__FAILURE;
-    nook__mark(task, NOOK__OTHER);
+    task->body->event.kind = NOOK__FAILURE;
+    nook__mark(task->body, NOOK__OTHER);
     if (worker->run->schedule != NULL)
-        nook__ready(worker->run, &task->event);
+        nook__ready(worker->run, &task->body->event);
     else
-        nook__enqueue(worker, &task->event);
+        nook__enqueue(worker, &task->body->event);
     return 1;
 }
 
@@ -44,26 +44,26 @@ static void tell(void *arg)
     nook_task *task = arg;
     const nook_watch *watch = &nook__here()->run->watch;
     nook_failure failure = {.task = task,
-                            .name = task->name,
-                            .id = task->id,
-                            .site = task->site,
-                            .result = task->result};
+                            .name = task->body->name,
+                            .id = task->body->id,
+                            .site = task->body->site,
+                            .result = task->body->result};
     watch->failed(&failure, watch->user);
 }
 
 void nook__failure_run(nook_task *task)
 {
     struct nook__worker *worker = nook__here();
-    if (nook__stays(&task->event) && nook__home(&task->event) != worker->index) {
+    if (nook__stays(&task->body->event) && nook__home(&task->body->event) != worker->index) {
         /* who shares its context is there [D3] */
         nook__lock(worker->run);
-        nook__ready(worker->run, &task->event);
+        nook__ready(worker->run, &task->body->event);
         nook__unlock(worker->run);
         return;
     }
-    task->event.kind = NOOK__TASK;
-    atomic_store_explicit(&task->unheard, 0, memory_order_relaxed);
-    nook__call_in(task->failed_in, tell, task);
+    task->body->event.kind = NOOK__TASK;
+    atomic_store_explicit(&task->body->unheard, 0, memory_order_relaxed);
+    nook__call_in(task->body->failed_in, tell, task);
     if (nook__lost() == NULL)
         nook_task_unref(task);
 }

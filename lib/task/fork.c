@@ -32,8 +32,8 @@ static void before(void)
 {
     nook__dump_signal_fork(1);
     nook__view_fork(1);
-    nook__task_fork(1);
     nook__printer_fork(1);
+    nook__room_fork(1);
     nook__census_fork(1);
     nook__overflow_fork(1);
     nook__stack_fork(1);
@@ -44,8 +44,8 @@ static void after(void)
     nook__stack_fork(0);
     nook__overflow_fork(0);
     nook__census_fork(0);
+    nook__room_fork(0);
     nook__printer_fork(0);
-    nook__task_fork(0);
     nook__view_fork(0);
     nook__dump_signal_fork(0);
 }

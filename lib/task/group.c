@@ -39,7 +39,7 @@ void nook__scope_left(const nook_task *task, const char *file, unsigned line)
     n_left++;
     last_left.file = file;
     last_left.line = line;
-    memcpy(last_left.task, task->name, sizeof(last_left.task));
+    memcpy(last_left.task, task->body->name, sizeof(last_left.task));
     pthread_mutex_unlock(&left_lock);
 }
 
@@ -56,24 +56,24 @@ long nook_scopes_left(nook_scope_left *last)
 /* Nobody tells the group of this one's end any more. */
 static void let_go(nook_task *task)
 {
-    nook__list_remove(&task->member.link);
-    nook__list_remove(&task->in_group);
+    nook__list_remove(&task->body->member.link);
+    nook__list_remove(&task->body->in_group);
     nook__cancel(task);
 }
 
 int nook__groups_left(nook_task *task, unsigned depth)
 {
-    if (task->scope.depth <= depth)
+    if (task->body->scope.depth <= depth)
         return 0;
-    for (struct nook__link *link = task->members.next, *next; link != &task->members;
-         link = next) {
-        nook_task *member = NOOK__CONTAINER(link, nook_task, in_group);
+    for (struct nook__link *link = task->body->members.next, *next;
+         link != &task->body->members; link = next) {
+        nook_task *member = NOOK__CONTAINER(link, struct nook__body, in_group)->task;
         next = link->next;
-        if (member->group_depth > depth)
+        if (member->body->group_depth > depth)
             let_go(member);
     }
-    nook__scope_left(task, task->scope.file, task->scope.line);
-    task->scope.depth = depth;
+    nook__scope_left(task, task->body->scope.file, task->body->scope.line);
+    task->body->scope.depth = depth;
     return 1;
 }
 
@@ -86,18 +86,18 @@ static void add_error(nook_group *group, const nook_task *task, int error)
         group->nook__first = error;
     if (group->errors == NULL || n >= group->room)
         return;
-    group->errors[n] = (nook_group_error){.error = error, .task = task->id};
-    memcpy(group->errors[n].name, task->name, sizeof(task->name));
+    group->errors[n] = (nook_group_error){.error = error, .task = task->body->id};
+    memcpy(group->errors[n].name, task->body->name, sizeof(task->body->name));
 }
 
 static void abort_group(nook_group *group)
 {
     nook_task *parent = group->nook__parent;
     group->nook__state |= ABORTING;
-    for (struct nook__link *link = parent->members.next; link != &parent->members;
+    for (struct nook__link *link = parent->body->members.next; link != &parent->body->members;
          link = link->next) {
-        nook_task *task = NOOK__CONTAINER(link, nook_task, in_group);
-        if (task->member.owner == group)
+        nook_task *task = NOOK__CONTAINER(link, struct nook__body, in_group)->task;
+        if (task->body->member.owner == group)
             nook__cancel(task);
     }
 }
@@ -126,7 +126,7 @@ static void account(nook_group *group, nook_task *task)
 
 static void member_ended(struct nook__joiner *joiner, nook_task *task)
 {
-    nook__list_remove(&task->in_group);
+    nook__list_remove(&task->body->in_group);
     account(joiner->owner, task);
 }
 
@@ -137,7 +137,7 @@ int nook_group_enter_at(nook_group *group, const char *file, unsigned line)
     nook_task *task = nook_task_current();
     if (group == NULL)
         return NOOK_EINVAL;
-    if (task == NULL || task->ending)
+    if (task == NULL || task->body->ending)
         return nook__no_task();
     if (has(group, ENTERED))
         return NOOK_EBUSY;
@@ -145,11 +145,11 @@ int nook_group_enter_at(nook_group *group, const char *file, unsigned line)
     *group = (nook_group){.errors = group->errors,
                           .room = group->room,
                           .nook__parent = task,
-                          .nook__outer_file = task->scope.file,
-                          .nook__outer_line = task->scope.line,
-                          .nook__depth = task->scope.depth + 1,
+                          .nook__outer_file = task->body->scope.file,
+                          .nook__outer_line = task->body->scope.line,
+                          .nook__depth = task->body->scope.depth + 1,
                           .nook__state = ENTERED};
-    task->scope = (struct nook__place){file, line, group->nook__depth};
+    task->body->scope = (struct nook__place){file, line, group->nook__depth};
     nook__unlock(task->run);
     return 0;
 }
@@ -175,10 +175,10 @@ static void join_group(nook_group *group, nook_task *task)
         account(group, task);
         return;
     }
-    task->group_depth = group->nook__depth;
-    task->member = (struct nook__joiner){.ended = member_ended, .owner = group};
-    nook__list_append(&task->joiners, &task->member.link);
-    nook__list_append(&parent->members, &task->in_group);
+    task->body->group_depth = group->nook__depth;
+    task->body->member = (struct nook__joiner){.ended = member_ended, .owner = group};
+    nook__list_append(&task->body->joiners, &task->body->member.link);
+    nook__list_append(&parent->body->members, &task->body->in_group);
     if (has(group, ABORTING))
         nook__cancel(task);
 }
@@ -272,7 +272,7 @@ static int wait_for_all(nook_group *group)
     if (left) /* a wait that is over would cost a turn */
         (void)nook__park(&wait.wait);
     nook__lock(task->run);
-    nook__unmark(task, NOOK__TO_CANCEL);
+    nook__unmark(task->body, NOOK__TO_CANCEL);
     nook__unlock(task->run);
     return cancelled;
 }
@@ -287,9 +287,9 @@ static int outcome(nook_group *group, int result, int cancelled)
         return NOOK_ECANCELED;
     if (result < 0 && result != NOOK_ECANCELED)
         add_error(group, task, result);
-    if (group->nook__errors > 0 && task->requests > 0)
+    if (group->nook__errors > 0 && task->body->requests > 0)
         nook__mark(
-            task,
+            task->body,
             NOOK__TO_CANCEL); /* whoever else has asked is not forgotten over the errors */
     return group->nook__errors > 0 ? group->nook__first : 0;
 }
@@ -297,7 +297,7 @@ static int outcome(nook_group *group, int result, int cancelled)
 static int may_exit(const nook_group *group, const nook_task *task)
 {
     return has(group, ENTERED) && !has(group, EXITING) && group->nook__parent == task &&
-           group->nook__depth <= task->scope.depth;
+           group->nook__depth <= task->body->scope.depth;
 }
 
 int nook_group_exit(nook_group *group, int result)
@@ -305,7 +305,7 @@ int nook_group_exit(nook_group *group, int result)
     nook_task *task = nook_task_current();
     if (group == NULL)
         return NOOK_EINVAL;
-    if (task == NULL || task->ending)
+    if (task == NULL || task->body->ending)
         return nook__no_task();
     if (!may_exit(group, task))
         return NOOK_EINVAL;
@@ -320,8 +320,8 @@ int nook_group_exit(nook_group *group, int result)
     nook__lock(task->run);
     int rc = outcome(group, result, cancelled);
     group->nook__state = FINISHED;
-    task->scope = (struct nook__place){group->nook__outer_file, group->nook__outer_line,
-                                       group->nook__depth - 1};
+    task->body->scope = (struct nook__place){group->nook__outer_file, group->nook__outer_line,
+                                             group->nook__depth - 1};
     nook__unlock(task->run);
     return left ? NOOK_ESCOPE : rc;
 }

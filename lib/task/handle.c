@@ -272,7 +272,7 @@ static int schedule(nook_handle *handle, const struct plan *plan)
     if (plan->when == SOON || (plan->when == DONE && nook_task_done(plan->task))) {
         nook__handle_ready(handle);
     } else if (plan->when == DONE) {
-        nook__list_append(&plan->task->joiners, &handle->on_done.link);
+        nook__list_append(&plan->task->body->joiners, &handle->on_done.link);
     } else if (plan->when == LATER) {
         rc = nook__timer_add(run, &handle->timer, plan->ns);
     } else if (plan->when == AT) {

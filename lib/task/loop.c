@@ -208,7 +208,7 @@ static void delivered(struct letter *letter)
 static void deliver_task(struct nook__run *run, struct nook__message *message)
 {
     struct letter *letter = letter_of(message);
-    (void)nook__stacks_of(run, letter->options.stack_size, &letter->task->stacks);
+    (void)nook__stacks_of(run, letter->options.stack_size, &letter->task->body->stacks);
     (void)nook__task_place(run, letter->task, &letter->options);
     if (letter->given != NULL)
         nook__context_unkeep(letter->given);

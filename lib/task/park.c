@@ -14,7 +14,7 @@
  */
 #include "base/probe.h"
 #include "contextlocal/keep.h"
-#include "run.h"
+#include "room.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -41,7 +41,8 @@ static __attribute__((noinline)) int *errno_address(void)
 nook_task *nook_task_current(void)
 {
     struct nook__worker *worker = nook__here();
-    return worker != NULL ? nook__current(worker) : NULL;
+    struct nook__body *body = worker != NULL ? nook__current(worker) : NULL;
+    return body != NULL ? body->task : NULL;
 }
 
 unsigned nook_worker_index(void)
@@ -52,8 +53,9 @@ unsigned nook_worker_index(void)
 
 /* --- the switch ----------------------------------------------------------- */
 
-static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait);
-static void bury(struct nook__worker *worker, nook_task *task);
+static void commit(struct nook__worker *worker, struct nook__body *task,
+                   struct nook__wait *wait);
+static void bury(struct nook__worker *worker, struct nook__body *task);
 
 /*
  * On the stack of a task that goes on, or begins, first of all there: who left for it is dealt
@@ -62,7 +64,7 @@ static void bury(struct nook__worker *worker, nook_task *task);
 static int land(void *arg)
 {
     struct nook__worker *worker = arg;
-    nook_task *task = nook__current(worker), *left = worker->left;
+    struct nook__body *task = nook__current(worker), *left = worker->left;
     int yielded =
         !task->in_park; /* asked now: what is buried may call back, and that may park */
     nook__fiber_arrive(&task->fiber);
@@ -71,24 +73,24 @@ static int land(void *arg)
         commit(worker, left, worker->parking);
     else if (left != NULL)
         bury(worker, left);
-    return yielded && nook__take_cancel(task) ? NOOK_ECANCELED : 0;
+    return yielded && nook__take_cancel(task->task) ? NOOK_ECANCELED : 0;
 }
 
-NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, nook_task *task)
+NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, struct nook__body *task)
 {
     nook__fiber_leave(&task->fiber, &worker->fiber, 0);
     nook__switch(&task->event.sw, &worker->sw);
 }
 
-NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, nook_task *task)
+NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, struct nook__body *task)
 {
     nook__fiber_leave(&worker->fiber, &task->fiber, 0);
     nook__switch_on(&worker->sw, &task->event.sw, land, worker);
     nook__fiber_arrive(&worker->fiber);
 }
 
-NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_task *task,
-                                           nook_task *next)
+NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, struct nook__body *task,
+                                           struct nook__body *next)
 {
     worker->left = task;
     nook__fiber_leave(&task->fiber, &next->fiber, 0);
@@ -96,8 +98,8 @@ NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, nook_tas
 }
 
 /* Nothing is left to be dealt with, but that AddressSanitizer hears of who arrives. */
-NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, nook_task *task,
-                                        nook_task *next)
+NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, struct nook__body *task,
+                                        struct nook__body *next)
 {
     nook__fiber_leave(&task->fiber, &next->fiber, 0);
     if (NOOK__ASAN)
@@ -105,8 +107,8 @@ NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, nook_task *
     return nook__switch(&task->event.sw, &next->event.sw);
 }
 
-static int start(struct nook__worker *worker, nook_task *task);
-static int unwanted(nook_task *task);
+static int start(struct nook__worker *worker, struct nook__body *task);
+static int unwanted(struct nook__body *task);
 
 /* 1: the worker need not look round, nor for what others may take as well. */
 static inline int undisturbed(const struct nook__worker *worker)
@@ -121,17 +123,18 @@ static inline int straight(const struct nook__worker *worker, uint64_t turn)
     return turn < atomic_load_explicit(&worker->straight, memory_order_relaxed);
 }
 
-static inline nook_task *task_of(struct nook__event *event)
+static inline struct nook__body *task_of(struct nook__event *event)
 {
-    return event != NULL && event->kind == NOOK__TASK ? NOOK__CONTAINER(event, nook_task, event)
-                                                      : NULL;
+    return event != NULL && event->kind == NOOK__TASK
+               ? NOOK__CONTAINER(event, struct nook__body, event)
+               : NULL;
 }
 
 /* What comes next, out of the queue and started, where that is a task; NULL where the worker
  * is due. */
-static nook_task *successor(struct nook__worker *worker)
+static struct nook__body *successor(struct nook__worker *worker)
 {
-    nook_task *task = undisturbed(worker) ? task_of(nook__queue_next(worker)) : NULL;
+    struct nook__body *task = undisturbed(worker) ? task_of(nook__queue_next(worker)) : NULL;
     if (task == NULL || (!nook__started(task) && (unwanted(task) || start(worker, task) != 0)))
         return NULL;
     nook__unready(&task->event);
@@ -139,21 +142,25 @@ static nook_task *successor(struct nook__worker *worker)
     return task;
 }
 
-static inline void count_park(nook_task *task)
+static inline void count_park(struct nook__body *task)
 {
     uint64_t parks = atomic_load_explicit(&task->parks, memory_order_relaxed);
     atomic_store_explicit(&task->parks, parks + 1, memory_order_relaxed);
 }
 
 /* One that carries a mask takes it off meanwhile, here, where the worker pays nothing. */
-static __attribute__((noinline)) int park_unusual(nook_task *task, struct nook__wait *wait)
+static __attribute__((noinline)) int park_unusual(struct nook__body *task,
+                                                  struct nook__wait *wait)
 {
     if (task->ending)
         return nook__no_task();
     nook__unmark(task, NOOK__UNUSUAL);
-    nook__mask_off(task->mask);
+    struct nook__mask *mask = task->mask;
+    nook_task *it = task->task;
+    nook__mask_off(mask);
     int rc = nook__park(wait);
-    nook__mask_on(task->mask);
+    nook__mask_on(mask);
+    task = it->body; /* it may have moved */
     nook__mark(task, NOOK__UNUSUAL);
     return rc;
 }
@@ -161,12 +168,13 @@ static __attribute__((noinline)) int park_unusual(nook_task *task, struct nook__
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
-    nook_task *task = worker != NULL ? nook__current(worker) : NULL;
+    struct nook__body *task = worker != NULL ? nook__current(worker) : NULL;
     if (task == NULL)
         return nook__no_task();
     if (__builtin_expect(nook__is(task, NOOK__UNUSUAL), 0))
         return park_unusual(task, wait);
-    nook_task *next = successor(worker);
+    nook_task *it = task->task;
+    struct nook__body *next = successor(worker);
     worker->parking = wait;
     task->in_park = 1;
     count_park(task);
@@ -180,10 +188,11 @@ int nook__park(struct nook__wait *wait)
         NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
         leave(worker, task);
     }
+    task = it->body; /* it may have moved */
     task->in_park = 0;
     nook__take_over(wait);
     if (wait->empty && (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) &&
-        nook__take_cancel(task))
+        nook__take_cancel(it))
         return NOOK_ECANCELED;
     return wait->result;
 }
@@ -191,7 +200,7 @@ int nook__park(struct nook__wait *wait)
 /* --- a task's life on its stack ------------------------------------------- */
 
 /* Leaves what the task has entered; its own context was never entered. */
-static void leave_context(nook_task *task)
+static void leave_context(struct nook__body *task)
 {
     nook_context *context;
     while ((context = nook_context_peek()) != NULL && context != task->context)
@@ -199,7 +208,7 @@ static void leave_context(nook_task *task)
             break;
 }
 
-static __attribute__((noinline)) void run_ends(nook_task *task)
+static __attribute__((noinline)) void run_ends(struct nook__body *task)
 {
     struct nook__at_end *first;
     while ((first = task->ends) != NULL) {
@@ -211,24 +220,27 @@ static __attribute__((noinline)) void run_ends(nook_task *task)
     leave_context(task);
 }
 
-static void live(nook_task *task)
+static void live(nook_task *it)
 {
+    struct nook__body *task = it->body;
     task->in_park = 0;
-    nook__take_over(task); /* from who spawned it */
-    task->result = task->fn(task->arg);
+    nook__take_over(it); /* from who spawned it */
+    int result = task->fn(task->arg);
+    task = it->body; /* it may have moved */
+    task->result = result;
     task->ending = 1;
     nook__mark(task, NOOK__UNUSUAL);
     if (task->ends != NULL || nook_context_peek() != task->context)
         run_ends(task);
-    nook__hand_over(task);
+    nook__hand_over(it);
 }
 
 /* To its own context: one is the chain's, which a task has not left when it ends. */
 enum { OWN_REFS = 2 };
-static nook_context *end(struct nook__worker *worker, nook_task *task);
+static nook_context *end(struct nook__worker *worker, struct nook__body *task);
 
 /* Its copy goes to who is next, where that is of the same origin: nobody counts then. */
-static void drop_copy(nook_context *copy, const nook_task *next)
+static void drop_copy(nook_context *copy, const struct nook__body *next)
 {
     if (copy != NULL && (next == NULL || !nook__context_give_to(copy, next->chain)))
         nook__context_drop(copy, OWN_REFS);
@@ -238,12 +250,14 @@ static void drop_copy(nook_context *copy, const nook_task *next)
  * Ends on its own stack, which then nobody needs. In no task, and in the worker's own
  * context, as on the worker's stack. Returns who is next, or NULL where the worker itself is.
  */
-static nook_task *end_here(struct nook__worker *worker, nook_task *task)
+static struct nook__body *end_here(struct nook__worker *worker, struct nook__body *task)
 {
+    nook_task *it = task->task;
     nook__running_set(worker, NULL);
     task->chain = nook__state_swap(worker->own);
     nook_context *copy = end(worker, task);
-    nook_task *next = nook__lost() == NULL ? successor(worker) : NULL;
+    task = it->body;
+    struct nook__body *next = nook__lost() == NULL ? successor(worker) : NULL;
     drop_copy(copy, next);
     worker->own = nook__state_swap(next != NULL ? next->chain : NULL);
     nook__turn(worker, next != NULL ? next : task);
@@ -252,13 +266,15 @@ static nook_task *end_here(struct nook__worker *worker, nook_task *task)
 
 NOOK__UNINSTRUMENTED static struct nook__exit entry(void *arg)
 {
-    nook_task *task = arg, *next = NULL;
-    live(task);
+    nook_task *it = arg;
+    struct nook__body *next = NULL;
+    live(it);
     struct nook__worker *worker = nook__here();
     if (worker == NULL)
         worker = nook__lost();
     else if (worker->run->direct)
-        next = end_here(worker, task);
+        next = end_here(worker, it->body);
+    struct nook__body *task = it->body; /* not where it was, if it has ended */
     worker->parking = NULL;
     if (next == NULL) {
         NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
@@ -273,42 +289,44 @@ NOOK__UNINSTRUMENTED static struct nook__exit entry(void *arg)
 
 /* --- a worker's step ------------------------------------------------------ */
 
-static int start(struct nook__worker *worker, nook_task *task)
+static int start(struct nook__worker *worker, struct nook__body *task)
 {
+    struct nook__stack stack;
     if (task->stacks == NULL) /* it came from a thread that could not ask for them */
         return NOOK_ENOMEM;
-    int rc = nook__spare_stack_get(worker, task);
+    int rc = nook__spare_stack_get(worker, task->stacks, &stack);
     if (rc != 0)
         return rc;
-    if (task->run->watch.measure_stacks)
-        nook__stack_clear(&task->stack);
-    char *top = nook__stack_top(&task->stack);
-    nook__fiber_new(&task->fiber, task->stack.low, task->stack.size);
-    nook__fiber_name(&task->fiber, task->name);
-    rc = nook__switch_prepare(&task->event.sw, task->stack.low, (size_t)(top - task->stack.low),
-                              entry, land, task);
+    if (worker->run->watch.measure_stacks)
+        nook__stack_clear(&stack);
+    struct nook__room *room = nook__room_place(&stack);
+    rc = nook__switch_prepare(&task->event.sw, stack.low, (size_t)((char *)room - stack.low),
+                              entry, land, task->task);
     if (rc != 0) {
-        nook__spare_stack_put(worker, task);
+        nook__spare_stack_put(worker, task->stacks, &stack);
         return rc;
     }
+    nook__room_furnish(room, task, &stack);
     if (task->event.link.next != worker->at) /* mostly a task that has not run either */
-        nook__record_expect(NOOK__CONTAINER(task->event.link.next, nook_task, event));
+        nook__body_expect(NOOK__CONTAINER(task->event.link.next, struct nook__body, event));
+    nook__fiber_new(&task->fiber, stack.low, stack.size);
+    nook__fiber_name(&task->fiber, task->name);
     nook__unmark(task, NOOK__NEW);
     task->in_park = 1; /* a cancel on its way in is for its first park */
     NOOK__PROBE2(task_start, task->id, &task->name[0]);
-    atomic_store_explicit(&task->stack_low, (uintptr_t)task->stack.low, memory_order_release);
+    atomic_store_explicit(&task->stack_low, (uintptr_t)stack.low, memory_order_release);
     return 0;
 }
 
 /* Returns who came back: tasks switch to each other meanwhile. NULL in a child. */
-static nook_task *carry(struct nook__worker *worker, nook_task *task)
+static struct nook__body *carry(struct nook__worker *worker, struct nook__body *task)
 {
     struct nook__run *run = worker->run;
     worker->own = nook_state_swap(task->chain);
     nook__running_set(worker, task);
     nook__queue_hand(worker, &task->event.link);
     if (run->hooks.in != NULL)
-        run->hooks.in(task, run->hooks.user);
+        run->hooks.in(task->task, run->hooks.user);
     if (run->save_errno)
         *errno_address() = task->saved_errno;
     NOOK__PROBE2(task_switch, UINT64_C(0), task->id);
@@ -322,27 +340,27 @@ static nook_task *carry(struct nook__worker *worker, nook_task *task)
     if (run->save_errno)
         task->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
-        run->hooks.out(task, run->hooks.user);
+        run->hooks.out(task->task, run->hooks.user);
     nook__running_set(worker, NULL);
     task->chain = nook_state_swap(worker->own);
     return task;
 }
 
 /* 1: it waits now. */
-static int begin(struct nook__wait *wait, nook_task *task)
+static int begin(struct nook__wait *wait, struct nook__body *task)
 {
-    if (wait->begin == NULL || !wait->begin(wait, task))
+    if (wait->begin == NULL || !wait->begin(wait, task->task))
         return 0;
     task->wait = wait;
     return 1;
 }
 
 /* A request that came before the wait: it ends the wait, or goes on to who is waited for. */
-static void begin_cancelled(nook_task *task, struct nook__wait *wait)
+static void begin_cancelled(struct nook__body *task, struct nook__wait *wait)
 {
     nook__unmark(task, NOOK__TO_CANCEL);
     if (!nook__breaking(task->run) && wait->next != NULL && begin(wait, task)) {
-        nook__pass_on(task);
+        nook__pass_on(task->task);
         return;
     }
     wait->result = NOOK_ECANCELED;
@@ -351,8 +369,22 @@ static void begin_cancelled(nook_task *task, struct nook__wait *wait)
     nook__ready(task->run, &task->event);
 }
 
+/*
+ * At its first park, since most tasks that never park end soon: what it is goes to the end of
+ * its stack, and where it was made is free.
+ */
+static __attribute__((noinline)) struct nook__body *settle(struct nook__body *made)
+{
+    struct nook__room *room = made->seat;
+    nook__room_move(nook__room_of(made), room);
+    nook__watchdog_pass(made->run);
+    nook__room_leave(nook__room_of(made), 1);
+    return &room->body;
+}
+
 /* The stack has been left: from here on the task may be woken. */
-static void commit(struct nook__worker *worker, nook_task *task, struct nook__wait *wait)
+static void commit(struct nook__worker *worker, struct nook__body *task,
+                   struct nook__wait *wait)
 {
     struct nook__run *run = worker->run;
     if (wait->begin == NULL && run->schedule == NULL && !nook__is(task, NOOK__TO_CANCEL) &&
@@ -364,6 +396,8 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
         return;
     }
     nook__lock(run);
+    if (!nook__settled(task))
+        task = settle(task);
     if (wait->undo != NULL && (nook__is(task, NOOK__TO_CANCEL) || nook__breaking(run)))
         begin_cancelled(task, wait);
     else if (!begin(wait, task) && !task->event.ready)
@@ -372,7 +406,7 @@ static void commit(struct nook__worker *worker, nook_task *task, struct nook__wa
 }
 
 /* Its group comes last: what that cancels stands behind those who waited. */
-static void wake_joiners(nook_task *task)
+static void wake_joiners(struct nook__body *task)
 {
     struct nook__joiner *group = NULL;
     while (!nook__list_empty(&task->joiners)) {
@@ -382,19 +416,19 @@ static void wake_joiners(nook_task *task)
         if (joiner == &task->member)
             group = joiner;
         else
-            joiner->ended(joiner, task);
+            joiner->ended(joiner, task->task);
     }
     if (group != NULL)
-        group->ended(group, task);
+        group->ended(group, task->task);
 }
 
 /*
  * Gives up the context, before anybody hears of the end. Where nothing but memory goes with
  * it, and there is no other worker to see it later, it is returned instead: the caller does.
  */
-static nook_context *end_context(struct nook__run *run, nook_task *task)
+static nook_context *end_context(struct nook__run *run, struct nook__body *task)
 {
-    nook_context *context = nook__task_take_context(task);
+    nook_context *context = nook__task_take_context(task->task);
     if (task->shared)
         nook__context_unkeep(context);
     unsigned refs = OWN_REFS;
@@ -403,7 +437,7 @@ static nook_context *end_context(struct nook__run *run, nook_task *task)
         refs = 1;
     }
     task->chain = NULL;
-    if (run->watch.failed != NULL && nook__failure_keep(task, context))
+    if (run->watch.failed != NULL && nook__failure_keep(task->task, context))
         refs--;
     if (refs == OWN_REFS && run->solo && nook__context_goes_quietly(context, OWN_REFS))
         return context;
@@ -412,24 +446,42 @@ static nook_context *end_context(struct nook__run *run, nook_task *task)
     return NULL;
 }
 
+/*
+ * Under the lock, and nobody who does not hold it finds it any more. Where somebody does, or
+ * is to hear of its error, its body does not go with its stack.
+ */
+static struct nook__body *outlive(struct nook__worker *worker, struct nook__body *task)
+{
+    if (!nook__settled(task) ||
+        (atomic_load_explicit(&task->task->refs, memory_order_relaxed) == 1 &&
+         task->failed_in == NULL))
+        return task;
+    struct nook__room *room = nook__room_get(worker);
+    if (room == NULL)
+        return task;
+    nook__room_move(nook__room_of(task), room);
+    return &room->body;
+}
+
 /* The task has ended: gives up its context, but for what it returns, and tells who waits. */
-static nook_context *end(struct nook__worker *worker, nook_task *task)
+static nook_context *end(struct nook__worker *worker, struct nook__body *task)
 {
     struct nook__run *run = worker->run;
     worker->ending = 1;
-    nook__take_over(task);
-    int left = task->deadline != NULL && nook__deadlines_left(task, NULL);
+    nook__take_over(task->task);
+    int left = task->deadline != NULL && nook__deadlines_left(task->task, NULL);
     if (left || task->scope.depth > 0)
         task->result = NOOK_ESCOPE;
     nook_context *copy = end_context(run, task);
     if (run->hooks.end != NULL)
-        run->hooks.end(task, run->hooks.user);
+        run->hooks.end(task->task, run->hooks.user);
     worker->ending = 0;
     nook__lock(run);
-    (void)nook__groups_left(task, 0);
+    (void)nook__groups_left(task->task, 0);
     NOOK__PROBE2(task_end, task->id, task->result);
-    atomic_store_explicit(&task->done, 1, memory_order_release);
     nook__list_remove(&task->all);
+    task = outlive(worker, task);
+    atomic_store_explicit(&task->task->done, 1, memory_order_release);
     wake_joiners(task);
     nook__loop_task_ended(run);
     if (task->awaited && --run->awaited == 0)
@@ -438,29 +490,53 @@ static nook_context *end(struct nook__worker *worker, nook_task *task)
     return copy;
 }
 
-/* It has ended, and nobody is on its stack any more. */
-static void bury(struct nook__worker *worker, nook_task *task)
+/* The stack goes back, and with it the body that lies there, unless somebody holds that. */
+static void leave_stack(struct nook__body *task)
 {
+    struct nook__room *seat = task->seat;
+    nook_task *it = task->task;
+    if (nook__settled(task)) {
+        if (atomic_load_explicit(&it->refs, memory_order_acquire) > 1 ||
+            task->failed_in != NULL)
+            return;
+        it->body = NULL;
+        free(task->text);
+    }
+    nook__room_leave(seat, 1);
+}
+
+/* It has ended, and nobody is on its stack any more. */
+static void bury(struct nook__worker *worker, struct nook__body *task)
+{
+    nook_task *it = task->task;
+    nook__watchdog_pass(worker->run);
     if (nook__started(task)) {
         nook__fiber_free(&task->fiber);
         nook__switch_discard(&task->event.sw);
         atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
-        nook__spare_stack_put(worker, task);
+        leave_stack(task);
     }
-    nook__watchdog_pass(worker->run);
-    nook_task_unref(task);
+    nook_task_unref(it);
 }
 
-static void finish(struct nook__worker *worker, nook_task *task)
+/* Without what is at its end. */
+static size_t stack_used(const struct nook__body *task)
+{
+    const struct nook__stack *stack = &task->seat->stack;
+    return nook__stack_depth(stack, (const char *)task->seat);
+}
+
+static void finish(struct nook__worker *worker, struct nook__body *task)
 {
     if (nook__started(task) && worker->run->watch.measure_stacks)
-        nook__census_add(task, nook__stack_depth(&task->stack));
-    if (!task->done)
+        nook__census_add(task->task, stack_used(task));
+    nook_task *it = task->task;
+    if (!nook_task_done(it))
         drop_copy(end(worker, task), NULL);
-    bury(worker, task);
+    bury(worker, it->body);
 }
 
-static int unwanted(nook_task *task)
+static int unwanted(struct nook__body *task)
 {
     nook__lock(task->run);
     int unwanted = nook__is(task, NOOK__TO_CANCEL) || nook__breaking(task->run);
@@ -469,17 +545,17 @@ static int unwanted(nook_task *task)
 }
 
 /* It never runs. */
-static void give_up(struct nook__worker *worker, nook_task *task, int result)
+static void give_up(struct nook__worker *worker, struct nook__body *task, int result)
 {
     task->result = result;
-    nook__take_over(task); /* from who spawned it */
+    nook__take_over(task->task); /* from who spawned it */
     if (task->discard != NULL)
         nook__call_in(task->context, task->discard, task->arg);
     if (nook__lost() == NULL)
         finish(worker, task);
 }
 
-static void run_task(struct nook__worker *worker, nook_task *task)
+static void run_task(struct nook__worker *worker, struct nook__body *task)
 {
     struct nook__wait *wait;
     if (!nook__started(task)) {
@@ -505,9 +581,9 @@ void nook__step(struct nook__worker *worker, struct nook__event *event)
     nook__turn(worker, NULL);
     atomic_store_explicit(&worker->busy, 1, memory_order_relaxed);
     if (event->kind == NOOK__TASK)
-        run_task(worker, NOOK__CONTAINER(event, nook_task, event));
+        run_task(worker, NOOK__CONTAINER(event, struct nook__body, event));
     else if (event->kind == NOOK__FAILURE)
-        nook__failure_run(NOOK__CONTAINER(event, nook_task, event));
+        nook__failure_run(NOOK__CONTAINER(event, struct nook__body, event)->task);
     else
         nook__handle_run(NOOK__CONTAINER(event, nook_handle, event));
     atomic_store_explicit(&worker->busy, 0, memory_order_relaxed);
@@ -524,33 +600,35 @@ struct handing {
 static int begin_handing(struct nook__wait *wait, nook_task *task)
 {
     struct nook__worker *worker = nook__here();
-    struct nook__event *to = &NOOK__CONTAINER(wait, struct handing, wait)->to->event;
+    struct nook__event *to = &NOOK__CONTAINER(wait, struct handing, wait)->to->body->event;
     int queued = to->ready;
     if (queued)
         nook__list_remove(&to->link);
-    nook__urge(worker, &task->event);
+    nook__urge(worker, &task->body->event);
     if (queued)
         nook__urge(worker, to);
     return 0;
 }
 
-static nook_task *urgent_at(const struct nook__worker *worker, const struct nook__link *link)
+static struct nook__body *urgent_at(const struct nook__worker *worker,
+                                    const struct nook__link *link)
 {
     if (link == worker->at)
         return NULL;
     struct nook__event *event = NOOK__CONTAINER(link, struct nook__event, link);
-    return event->ready == NOOK__URGENT ? NOOK__CONTAINER(event, nook_task, event) : NULL;
+    return event->ready == NOOK__URGENT ? NOOK__CONTAINER(event, struct nook__body, event)
+                                        : NULL;
 }
 
 /*
  * In a callback, whose stack is the worker's: it is due, so they all come back here. Where
  * it discards an eager task, that one's maker is urgent as well, and waits for the callback.
  */
-static void run_urgent(struct nook__worker *worker, const nook_task *task)
+static void run_urgent(struct nook__worker *worker, const struct nook__body *task)
 {
-    const nook_task *before = urgent_at(worker, task->event.link.next);
+    const struct nook__body *before = urgent_at(worker, task->event.link.next);
     uint64_t due = worker->due;
-    nook_task *next;
+    struct nook__body *next;
     nook__due_now(worker);
     while (nook__lost() == NULL && (next = urgent_at(worker, worker->at->next)) != before) {
         nook__take(&next->event);
@@ -568,26 +646,26 @@ void nook__run_at_once(nook_task *task)
     if (nook__current(worker) != NULL)
         (void)nook__park(&handing.wait);
     else
-        run_urgent(worker, task);
+        run_urgent(worker, task->body);
 }
 
 /* --- waking --------------------------------------------------------------- */
 
 void nook__wake(nook_task *task, int result)
 {
-    task->wait->result = result;
-    NOOK__PROBE2(task_wake, task->id, result);
-    nook__hand_over(task->wait);
-    task->wait = NULL;
-    nook__ready(task->run, &task->event);
+    task->body->wait->result = result;
+    NOOK__PROBE2(task_wake, task->body->id, result);
+    nook__hand_over(task->body->wait);
+    task->body->wait = NULL;
+    nook__ready(task->run, &task->body->event);
 }
 
 void nook__interrupt(nook_task *task)
 {
-    if (task->wait == NULL || task->wait->undo == NULL)
+    if (task->body->wait == NULL || task->body->wait->undo == NULL)
         return;
-    task->wait->undo(task->wait, task);
-    nook__mark(task, NOOK__TOLD);
+    task->body->wait->undo(task->body->wait, task);
+    nook__mark(task->body, NOOK__TOLD);
     nook__wake(task, NOOK_ECANCELED);
 }
 
@@ -603,8 +681,8 @@ static __attribute__((noinline)) int yield_by_parking(void)
 {
     struct nook__wait wait = {.undo = nothing_to_undo, .empty = 1};
     nook_task *task = nook_task_current();
-    if (task != NULL && nook__is(task, NOOK__ROAMED) && nook__stays(&task->event))
-        nook__unmark(task, NOOK__ROAMED);
+    if (task != NULL && nook__is(task->body, NOOK__ROAMED) && nook__stays(&task->body->event))
+        nook__unmark(task->body, NOOK__ROAMED);
     return nook__park(&wait);
 }
 
@@ -619,7 +697,7 @@ static __attribute__((noinline)) int yield_by_parking(void)
 int nook_yield(void)
 {
     struct nook__worker *worker = nook__here();
-    nook_task *task = worker != NULL ? nook__current(worker) : NULL;
+    struct nook__body *task = worker != NULL ? nook__current(worker) : NULL;
     if (__builtin_expect(task == NULL, 0))
         return yield_by_parking();
     uint64_t turn = nook__turns(worker);
@@ -630,7 +708,7 @@ int nook_yield(void)
     if (__builtin_expect(
             first == &task->event || nook__look(&task->event, first) || nook__watched(), 0))
         return yield_by_parking();
-    nook_task *next = NOOK__CONTAINER(first, nook_task, event);
+    struct nook__body *next = NOOK__CONTAINER(first, struct nook__body, event);
     count_park(task);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);
@@ -687,13 +765,13 @@ struct move {
 /* Somebody may have come to share its context since it asked. */
 static int begin_move(struct nook__wait *wait, nook_task *task)
 {
-    if (nook__stays(&task->event)) {
+    if (nook__stays(&task->body->event)) {
         wait->result = NOOK_ENOTSUP;
         return 0;
     }
-    nook__home_set(&task->event,
+    nook__home_set(&task->body->event,
                    NOOK__CONTAINER(wait, struct move, wait)->worker | NOOK__ROAMS);
-    task->moved = 1;
+    task->body->moved = 1;
     return 0;
 }
 
@@ -706,7 +784,7 @@ int nook_task_migrate(unsigned worker)
         return nook__no_task();
     if (worker == 0 || worker > task->run->n_workers)
         return NOOK_EINVAL;
-    if (nook__stays(&task->event) || nook__context_is_entered(nook_context_peek()))
+    if (nook__stays(&task->body->event) || nook__context_is_entered(nook_context_peek()))
         return NOOK_ENOTSUP;
     return nook__park(&move.wait);
 }

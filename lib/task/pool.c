@@ -115,7 +115,7 @@ static int begin_job(struct nook__wait *wait, nook_task *task)
         return 0;
     }
     job->task = task;
-    job->home = run->schedule != NULL ? 0 : nook__home(&task->event) - 1;
+    job->home = run->schedule != NULL ? 0 : nook__home(&task->body->event) - 1;
     pthread_mutex_lock(&pool->lock);
     wait->result = staff(run);
     if (wait->result == 0) {

@@ -360,7 +360,7 @@ int nook__give_up(struct nook__worker *worker)
 /* --- what has become ready --------------------------------------------------------- */
 
 /* 1: it has entered a context. One that has ended has no chain. */
-static int is_inside(const nook_task *task)
+static int is_inside(const struct nook__body *task)
 {
     return task->chain != NULL && nook__context_is_entered(task->chain);
 }
@@ -369,7 +369,7 @@ int nook__roams(struct nook__event *event)
 {
     if (nook__stays(event))
         return 0;
-    nook_task *task = NOOK__CONTAINER(event, nook_task, event);
+    struct nook__body *task = NOOK__CONTAINER(event, struct nook__body, event);
     if (!task->moved)
         return nook__started(task) && !is_inside(task);
     task->moved = 0; /* where it said */

@@ -72,7 +72,7 @@ void nook__unready(struct nook__event *event)
     /* From here on another worker may queue it again. */
     atomic_store_explicit(&event->ready, 0, memory_order_release);
     if ((atomic_load_explicit(&event->look, memory_order_relaxed) & NOOK__TOLD) != 0)
-        nook__unmark(NOOK__CONTAINER(event, nook_task, event), NOOK__TOLD);
+        nook__unmark(NOOK__CONTAINER(event, struct nook__body, event), NOOK__TOLD);
 }
 
 void nook__take(struct nook__event *event)
@@ -108,20 +108,20 @@ void nook__ready_anywhere(struct nook__run *run, struct nook__event *event)
 }
 
 /* Alone it has no need of a locked instruction. */
-void nook__mark(nook_task *task, unsigned what)
+void nook__mark(struct nook__body *body, unsigned what)
 {
-    atomic_uint *look = &task->event.look;
-    if (task->run->solo)
+    atomic_uint *look = &body->event.look;
+    if (body->run->solo)
         atomic_store_explicit(look, atomic_load_explicit(look, memory_order_relaxed) | what,
                               memory_order_relaxed);
     else
         atomic_fetch_or_explicit(look, what, memory_order_relaxed);
 }
 
-void nook__unmark(nook_task *task, unsigned what)
+void nook__unmark(struct nook__body *body, unsigned what)
 {
-    atomic_uint *look = &task->event.look;
-    if (task->run->solo)
+    atomic_uint *look = &body->event.look;
+    if (body->run->solo)
         atomic_store_explicit(look, atomic_load_explicit(look, memory_order_relaxed) & ~what,
                               memory_order_relaxed);
     else
@@ -163,8 +163,8 @@ uint64_t nook_now(void)
 static void cancel_all(struct nook__run *run)
 {
     for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
-        nook_task *task = NOOK__CONTAINER(link, nook_task, all);
-        task->awaited = 1;
+        nook_task *task = NOOK__CONTAINER(link, struct nook__body, all)->task;
+        task->body->awaited = 1;
         run->awaited++;
         nook__cancel(task);
     }
@@ -183,10 +183,10 @@ static void break_all(struct nook__run *run)
 {
     run->stage = NOOK__BREAKING;
     for (struct nook__link *link = run->tasks.next, *next; link != &run->tasks; link = next) {
-        nook_task *task = NOOK__CONTAINER(link, nook_task, all);
+        nook_task *task = NOOK__CONTAINER(link, struct nook__body, all)->task;
         next = link->next;
-        if (task->wait == NULL || task->wait->undo == NULL)
-            nook__mark(task, NOOK__TO_CANCEL);
+        if (task->body->wait == NULL || task->body->wait->undo == NULL)
+            nook__mark(task->body, NOOK__TO_CANCEL);
         nook__interrupt(task);
     }
 }
@@ -298,15 +298,15 @@ static const char *describe(void)
     size_t room = sizeof nook__here()->described;
     text[0] = '\0';
     add(text, room, "task \"");
-    add(text, room, task->name);
+    add(text, room, task->body->name);
     add(text, room, "\"");
-    if (task->site != NULL) {
+    if (task->body->site != NULL) {
         add(text, room, ", spawned in ");
-        add(text, room, task->site->function);
+        add(text, room, task->body->site->function);
         add(text, room, " (");
-        add(text, room, task->site->file);
+        add(text, room, task->body->site->file);
         add(text, room, ":");
-        add_line(text, room, task->site->line);
+        add_line(text, room, task->body->site->line);
         add(text, room, ")");
     }
     return text;
@@ -450,17 +450,17 @@ static int start_main(struct nook__run *run, nook_task_fn main, void *arg,
                               .worker = 1};
     int rc = nook__task_new(run, &run->main, main, arg, &task, NULL);
     if (rc == 0)
-        run->awaited = (size_t)(run->main->awaited = 1);
+        run->awaited = (size_t)(run->main->body->awaited = 1);
     return rc;
 }
 
 /* What came of main. Where no stack was left for it, it did not run. */
 static int outcome(const struct nook__run *run, int *result)
 {
-    if (!nook__started(run->main))
-        return run->main->result;
+    if (!nook__started(run->main->body))
+        return run->main->body->result;
     if (result != NULL)
-        *result = run->main->result;
+        *result = run->main->body->result;
     return run->deadlocked ? NOOK_EDEADLK : 0;
 }
 
@@ -516,6 +516,7 @@ static int run_reported(nook_schedule *schedule, struct nook__sizes **sizes, noo
     if (rc != 0)
         return rc;
     nook__fork_prepare();
+    atomic_store_explicit(&nook__context_left, nook__room_context_left, memory_order_relaxed);
     nook__run_known(&run);
     if (schedule == NULL) /* now, so that nobody has to do without it later */
         rc = nook__poller_open(&run.poller);
@@ -527,7 +528,7 @@ static int run_reported(nook_schedule *schedule, struct nook__sizes **sizes, noo
         return rc;
     }
     nook__run_forget(&run);
-    *began = run.main != NULL && nook__started(run.main);
+    *began = run.main != NULL && nook__started(run.main->body);
     nook_task_unref(run.main);
     close_run(&run);
     return rc;

@@ -37,6 +37,7 @@
 
 struct nook__run;
 struct nook__worker;
+struct nook__room;
 struct nook__deadline;
 
 /* --- lists ---------------------------------------------------------------- */
@@ -75,6 +76,20 @@ static inline void nook__list_remove(struct nook__link *link)
 {
     nook__list_unlink(link);
     nook__list_init(link);
+}
+
+/* The second stands in the list where the first did, if that was in one. */
+static inline void nook__list_replace(struct nook__link *old, struct nook__link *link)
+{
+    if (nook__list_empty(old)) {
+        nook__list_init(link);
+        return;
+    }
+    link->next = old->next;
+    link->prev = old->prev;
+    link->next->prev = link;
+    link->prev->next = link;
+    nook__list_init(old);
 }
 
 /* Takes the first out of a list that is not empty. */
@@ -294,51 +309,53 @@ struct nook__place {
 };
 
 /*
- * The record of a task. Those that are spare keep what the lists are, which is empty.
+ * What a task is to its run and to itself, in three places: where it is made; on its own stack,
+ * once it has parked; and beside again when it has ended and somebody still holds it: room.c.
+ * Those that are spare keep what the lists are, which is empty.
  *
  * By lines of the caches: many tasks are spawned before the first of them runs, and then it
  * counts how many lines that takes. A task that never parks has no use for the last two.
  */
-struct nook_task {
+struct nook__body {
     /* What a switch needs. */
     nook_context *chain; /* while it does not run */
     _Atomic uint64_t parks;
     struct nook__event event;
-    /* What others need of it: who holds it, joins it, gives it up. */
+    /* What others need of it: who joins it, gives it up. */
     struct nook__run *run;
-    atomic_uint refs;
+    nook_task *task;           /* whose it is */
     int shared;                /* others may use its context, which its worker keeps */
+    unsigned group_depth;      /* of the group that it is in */
     struct nook__link joiners; /* in order: who waits, and who is called */
     /* From here on it is all zero when it is made. */
-    _Alignas(16) atomic_int done;
-    int result;
+    _Alignas(16) int result;
+    unsigned requests;        /* of cancellation, not taken back */
     nook_context *failed_in;  /* see failure.c */
     nook_task *passed_by;     /* a cancel goes through here, and came from there */
     _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
     /* What it has when it starts, parks and ends. */
     struct nook__wait *wait;
-    unsigned requests;     /* of cancellation, not taken back */
-    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
-    unsigned char ending;
     atomic_uintptr_t stack_low; /* 0: it has none */
     struct nook__at_end *ends;
     struct nook__deadline *deadline; /* the innermost that it has entered */
     struct nook__place scope;        /* its innermost group */
     void *value;                     /* the other result */
+    char *text;                      /* the name as others have it; NULL: nobody asked */
     struct nook__mask *mask;         /* NULL: it never set one */
-    unsigned char passing, passed_on;
+    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
+    unsigned char ending, passing, passed_on;
     unsigned char moved;   /* it said where it resumes */
     unsigned char awaited; /* the run's stage waits for its end */
     int saved_errno;
-    const nook_site *at; /* where it says that it parks */
     unsigned turns;      /* of I/O, since it parked for that */
+    const nook_site *at; /* where it says that it parks */
     /* Up to here. The rest is given when it is made, or enlisted, or starts. */
     _Alignas(16) struct nook__link all;
     nook_task_fn fn;
     void *arg;
-    nook_context *context; /* under the context lock of task.c */
+    nook_context *context; /* held, by who is not the task itself */
     struct nook__stacks *stacks;
-    struct nook__stack stack;
+    struct nook__room *seat; /* at the end of its stack */
     /* Read by reports. */
     uint64_t id, parent; /* the task that spawned it: its number */
     char name[32];
@@ -348,24 +365,35 @@ struct nook_task {
     struct nook__link members;  /* of the groups that it has entered */
     struct nook__joiner member; /* of the group that it is in, */
     struct nook__link in_group; /* in the list of who entered that */
-    unsigned group_depth;
     struct nook__fiber fiber;
 };
 
-#define NOOK__ZERO_FROM offsetof(nook_task, done)
-#define NOOK__ZERO_TO offsetof(nook_task, all)
+#define NOOK__ZERO_FROM offsetof(struct nook__body, result)
+#define NOOK__ZERO_TO offsetof(struct nook__body, all)
 
-static inline int nook__is(const nook_task *task, unsigned what)
+/* What everybody holds of a task: it stays where it is. */
+struct nook_task {
+    atomic_uint refs;
+    atomic_uchar done;
+    atomic_uchar held; /* see nook__hold */
+    union {
+        struct nook__body *body;
+        nook_task *spare; /* where it is none: the next of those */
+    };
+    struct nook__run *run;
+};
+
+static inline int nook__is(const struct nook__body *body, unsigned what)
 {
-    return (atomic_load_explicit(&task->event.look, memory_order_relaxed) & what) != 0;
+    return (atomic_load_explicit(&body->event.look, memory_order_relaxed) & what) != 0;
 }
 
-void nook__mark(nook_task *task, unsigned what);
-void nook__unmark(nook_task *task, unsigned what);
+void nook__mark(struct nook__body *body, unsigned what);
+void nook__unmark(struct nook__body *body, unsigned what);
 
-static inline int nook__started(const nook_task *task)
+static inline int nook__started(const struct nook__body *body)
 {
-    return !nook__is(task, NOOK__NEW);
+    return !nook__is(body, NOOK__NEW);
 }
 
 /* Groups deeper than that were left open: their tasks are cancelled. 1: there were some. Under
@@ -420,9 +448,9 @@ void nook__failure_run(nook_task *task);
 /* Of a task that has ended: the result, which somebody asks for. */
 static inline int nook__result(nook_task *task)
 {
-    if (task->result < 0)
-        atomic_store_explicit(&task->unheard, 0, memory_order_relaxed);
-    return task->result;
+    if (task->body->result < 0)
+        atomic_store_explicit(&task->body->unheard, 0, memory_order_relaxed);
+    return task->body->result;
 }
 
 /* --- descriptors ---------------------------------------------------------- */
@@ -511,11 +539,12 @@ struct nook__watchdog {
  * What a worker keeps of tasks that have ended, for the next: the last come is the next to go,
  * for it is in the caches. Only the worker touches it.
  */
-enum { NOOK__RECORDS_KEPT = 16384, NOOK__STACKS_KEPT = 16 };
+enum { NOOK__RECORDS_KEPT = 16384, NOOK__ROOMS_KEPT = 4096, NOOK__STACKS_KEPT = 16 };
 
 struct nook__spares {
-    nook_task *records; /* a list, by `passed_by` */
-    unsigned n_records, records_most;
+    nook_task *tasks;          /* a list, by `spare` */
+    struct nook__body *bodies; /* a list, by `value` */
+    unsigned n_tasks, n_bodies, most;
     int watched; /* a tool looks at each use of memory, and must be told of a stack's */
     unsigned n_stacks;
     struct nook__stacks *stacks; /* whose the stacks are */
@@ -527,9 +556,11 @@ void nook__spares_open(struct nook__spares *spares);
 void nook__spares_close(struct nook__spares *spares);
 /* Nobody knows it any more. */
 void nook__record_put(nook_task *task);
-/* As nook__stack_get and put, by the worker, for one of its tasks. */
-int nook__spare_stack_get(struct nook__worker *worker, nook_task *task);
-void nook__spare_stack_put(struct nook__worker *worker, nook_task *task);
+/* As nook__stack_get and put, by the worker. */
+int nook__spare_stack_get(struct nook__worker *worker, struct nook__stacks *stacks,
+                          struct nook__stack *out);
+void nook__spare_stack_put(struct nook__worker *worker, struct nook__stacks *stacks,
+                           struct nook__stack *stack);
 
 /*
  * What any worker may take, first come, first out: put in by its worker alone. `head` and
@@ -558,13 +589,13 @@ struct nook__worker {
     unsigned index;
     uint32_t number; /* its thread's, by which it keeps contexts: contextlocal/keep.h */
     struct nook__run *run;
-    _Atomic(nook_task *) current;
+    _Atomic(struct nook__body *) current;
     _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
     uint64_t due;               /* at that turn it looks round */
     atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
-    nook_task *left;   /* who left for the one that runs now, and is not dealt with yet */
-    nook_context *own; /* its own chain, while a task runs */
+    struct nook__body *left; /* who left for the one that runs now, and is not dealt with yet */
+    nook_context *own;       /* its own chain, while a task runs */
     int ending; /* a task, perhaps on that one's stack: nothing can be run at once meanwhile */
     struct nook__switch sw;
     struct nook__fiber fiber;
@@ -650,38 +681,31 @@ static inline void nook__unlock(struct nook__run *run)
 }
 
 /* In small pieces, which are stores: of one large piece gcc makes a slow string instruction. */
-static inline void nook__record_clear(nook_task *task)
+static inline void nook__body_clear(struct nook__body *body)
 {
     enum { PIECE = 16 };
 #pragma GCC unroll 16
     for (size_t at = NOOK__ZERO_FROM; at < NOOK__ZERO_TO; at += PIECE)
-        memset((char *)task + at, 0, PIECE);
+        memset((char *)body + at, 0, PIECE);
 }
 
 /* It is needed next: the lines that all tasks have use for. */
-static inline void nook__record_expect(const nook_task *task)
+static inline void nook__body_expect(const struct nook__body *body)
 {
-    const char *record = (const char *)task;
-    if (task == NULL)
+    const char *lines = (const char *)body;
+    if (body == NULL)
         return;
 #pragma GCC unroll 8
-    for (size_t at = 0; at < offsetof(nook_task, members); at += NOOK__LINE)
-        __builtin_prefetch(record + at, 1);
+    for (size_t at = 0; at < offsetof(struct nook__body, members); at += NOOK__LINE)
+        __builtin_prefetch(lines + at, 1);
 }
 
-/* A record, as new: of the worker that runs here, unless that is NULL. NULL: no memory. */
-nook_task *nook__record_new(void);
-static inline nook_task *nook__record_get(struct nook__worker *worker)
-{
-    nook_task *task = worker != NULL ? worker->spares.records : NULL;
-    if (task == NULL)
-        return nook__record_new();
-    worker->spares.records = task->passed_by;
-    worker->spares.n_records--;
-    nook__record_expect(task->passed_by);
-    nook__record_clear(task);
-    return task;
-}
+/*
+ * While a task is held its body stays where it is: for threads that have no lock of its run.
+ * What the one returns goes into the other.
+ */
+int nook__hold(const nook_task *task);
+void nook__let_go(const nook_task *task, int held);
 
 /* 1: nothing new is taken. It may be so a moment later: who takes it asks under the lock. */
 static inline int nook__late(const struct nook__run *run)
@@ -721,7 +745,7 @@ static inline int nook__no_task(void)
 }
 
 /* Round a fork: locks, or unlocks, what is global in each module. */
-void nook__task_fork(int before);
+void nook__room_fork(int before);
 void nook__view_fork(int before);
 void nook__printer_fork(int before);
 void nook__dump_signal_fork(int before);
@@ -899,7 +923,7 @@ int nook__watchdog_start(struct nook__run *run);
 void nook__watchdog_stop(struct nook__run *run);
 
 /* By the worker: who runs now, within the same turn. */
-static inline void nook__running_set(struct nook__worker *worker, nook_task *task)
+static inline void nook__running_set(struct nook__worker *worker, struct nook__body *task)
 {
     atomic_store_explicit(&worker->current, task, memory_order_release);
 }
@@ -911,13 +935,14 @@ static inline uint64_t nook__turns(const struct nook__worker *worker)
 }
 
 /* By the worker: turns to a task, or to a callback. */
-static inline void nook__turn_to(struct nook__worker *worker, nook_task *task, uint64_t turn)
+static inline void nook__turn_to(struct nook__worker *worker, struct nook__body *task,
+                                 uint64_t turn)
 {
     nook__running_set(worker, task);
     atomic_store_explicit(&worker->turns, turn, memory_order_relaxed);
 }
 
-static inline void nook__turn(struct nook__worker *worker, nook_task *task)
+static inline void nook__turn(struct nook__worker *worker, struct nook__body *task)
 {
     nook__turn_to(worker, task, nook__turns(worker) + 1);
 }
@@ -940,7 +965,7 @@ static inline void nook__due_now(struct nook__worker *worker)
 }
 
 /* By the worker. */
-static inline nook_task *nook__current(struct nook__worker *worker)
+static inline struct nook__body *nook__current(struct nook__worker *worker)
 {
     return atomic_load_explicit(&worker->current, memory_order_relaxed);
 }
@@ -1023,6 +1048,9 @@ void nook__run_next_stage(struct nook__run *run);
 void nook__real_loop(struct nook__worker *worker);
 void nook__schedule_loop(struct nook__worker *worker);
 unsigned nook__choose(nook_schedule *schedule, unsigned of);
+
+/* Who has the memory that contexts lodge in: for contextlocal's hook. */
+void nook__room_context_left(nook_context *context);
 
 extern atomic_long nook__tasks_alive, nook__handles_alive, nook__timers_alive,
     nook__waits_alive;

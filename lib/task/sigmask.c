@@ -38,13 +38,13 @@ static void give_back(void *user)
     struct nook__mask *mask = user;
     if (mask->carried)
         nook__mask_off(mask);
-    mask->task->mask = NULL;
+    mask->task->body->mask = NULL;
     free(mask);
 }
 
 static int require_mask(nook_task *task)
 {
-    if (task->mask != NULL)
+    if (task->body->mask != NULL)
         return 0;
     struct nook__mask *mask = calloc(1, sizeof(*mask));
     if (mask == NULL)
@@ -55,7 +55,7 @@ static int require_mask(nook_task *task)
         return rc;
     }
     mask->task = task;
-    task->mask = mask;
+    task->body->mask = mask;
     return 0;
 }
 
@@ -83,22 +83,22 @@ int nook_task_sigmask(int how, const sigset_t *set, sigset_t *old)
         *old = before;
     if (set == NULL)
         return 0;
-    if (!task->mask->carried)
-        task->mask->workers = before;
+    if (!task->body->mask->carried)
+        task->body->mask->workers = before;
     pthread_sigmask(SIG_BLOCK, NULL, &now);
-    task->mask->carried = differ(&now, &task->mask->workers);
-    if (task->ending || task->mask->carried)
-        nook__mark(task, NOOK__UNUSUAL);
+    task->body->mask->carried = differ(&now, &task->body->mask->workers);
+    if (task->body->ending || task->body->mask->carried)
+        nook__mark(task->body, NOOK__UNUSUAL);
     else
-        nook__unmark(task, NOOK__UNUSUAL);
+        nook__unmark(task->body, NOOK__UNUSUAL);
     return 0;
 }
 
 void nook__workers_mask(sigset_t *out)
 {
     const nook_task *task = nook_task_current();
-    if (task != NULL && task->mask != NULL && task->mask->carried)
-        *out = task->mask->workers;
+    if (task != NULL && task->body->mask != NULL && task->body->mask->carried)
+        *out = task->body->mask->workers;
     else
         pthread_sigmask(SIG_BLOCK, NULL, out);
 }

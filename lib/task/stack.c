@@ -75,6 +75,7 @@ struct nook__stacks {
     unsigned slots;     /* of all slabs */
     struct warm *newest, *oldest;
     unsigned cold, warm, out;
+    int closed; /* it goes with the last stack that comes back */
 };
 
 static atomic_long live;
@@ -451,10 +452,8 @@ int nook__stacks_new(struct nook__stacks **out, size_t stack_size)
     return 0;
 }
 
-void nook__stacks_free(struct nook__stacks *pool)
+static void free_pool(struct nook__stacks *pool)
 {
-    if (pool == NULL)
-        return;
     while (pool->slabs != NULL) {
         struct slab *slab = pool->slabs;
         pool->slabs = slab->next;
@@ -462,6 +461,18 @@ void nook__stacks_free(struct nook__stacks *pool)
     }
     pthread_mutex_destroy(&pool->lock);
     free(pool);
+}
+
+void nook__stacks_free(struct nook__stacks *pool)
+{
+    if (pool == NULL)
+        return;
+    pthread_mutex_lock(&pool->lock);
+    int last = pool->out == 0;
+    pool->closed = 1;
+    pthread_mutex_unlock(&pool->lock);
+    if (last)
+        free_pool(pool);
 }
 
 size_t nook__stacks_size(const struct nook__stacks *pool)
@@ -494,7 +505,10 @@ void nook__stack_put(struct nook__stacks *pool, struct nook__stack *stack)
     pool->out--;
     warm_push(pool, stack->slab, stack->low);
     cool(pool);
+    int last = pool->closed && pool->out == 0;
     pthread_mutex_unlock(&pool->lock);
+    if (last)
+        free_pool(pool);
     memset(stack, 0, sizeof *stack);
     nook__count_add(&live, -1);
 }
@@ -527,14 +541,13 @@ size_t nook__stack_touched(char *low, size_t size)
     return (size_t)(low + size - lowest_resident(low, low + size));
 }
 
-size_t nook__stack_depth(const struct nook__stack *stack)
+size_t nook__stack_depth(const struct nook__stack *stack, const char *top)
 {
-    const char *top = nook__stack_top(stack);
     char *at = lowest_resident(stack->low, stack->low + stack->size);
     nook__stack_readable(at, (size_t)(stack->low + stack->size - at));
     while (at < top && *at == 0)
         at++;
-    return (size_t)(top - at);
+    return at < top ? (size_t)(top - at) : 0;
 }
 
 void nook__stacks_kept(long more)

@@ -48,7 +48,7 @@ struct nook__stacks;
  */
 int nook__stacks_new(struct nook__stacks **out, size_t stack_size);
 
-/* All stacks must be back. NULL is allowed. */
+/* The pool goes, once all stacks are back. NULL is allowed. */
 void nook__stacks_free(struct nook__stacks *pool);
 
 /* The usable bytes of this pool's stacks. */
@@ -74,8 +74,8 @@ int nook__stack_owner(const void *address, struct nook__stack *owner);
 /* Nobody runs on it: its pages are given back, and will be zero. */
 void nook__stack_clear(const struct nook__stack *stack);
 
-/* From the top down to the lowest byte that is not zero. Nobody runs on it. */
-size_t nook__stack_depth(const struct nook__stack *stack);
+/* From there down to the lowest byte that is not zero. Nobody runs on it. */
+size_t nook__stack_depth(const struct nook__stack *stack, const char *top);
 
 /* From the end down to the lowest page that is in memory. Anybody may run on it. */
 size_t nook__stack_touched(char *low, size_t size);

@@ -9,7 +9,7 @@
  * [D3]: they all belong to one worker, and none of them migrates.
  */
 #include "base/probe.h"
-#include "run.h"
+#include "room.h"
 
 #include "base/alone.h"
 #include "contextlocal/keep.h"
@@ -21,53 +21,26 @@ atomic_long nook__tasks_alive;
 /* Of the process, not of a run: runs may go on at the same time, and tasks outlive theirs. */
 static _Atomic uint64_t next_id = 1;
 
-/* Guards `context` of every task: it is asked for from any thread, and rarely. */
-static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
-
-/* No other thread, nobody to be kept out. */
-static int lock_contexts(void)
-{
-    int needed = !NOOK__ALONE;
-    if (needed)
-        pthread_mutex_lock(&context_lock);
-    return needed;
-}
-
-static void unlock_contexts(int locked)
-{
-    if (locked)
-        pthread_mutex_unlock(&context_lock);
-}
-
 nook_context *nook__task_take_context(nook_task *task)
 {
-    int locked = lock_contexts();
-    nook_context *context = task->context;
-    task->context = NULL;
-    unlock_contexts(locked);
+    int held = nook__hold(task);
+    nook_context *context = task->body->context;
+    task->body->context = NULL;
+    nook__let_go(task, held);
     return context;
-}
-
-void nook__task_fork(int before)
-{
-    if (before)
-        pthread_mutex_lock(&context_lock);
-    else
-        pthread_mutex_unlock(&context_lock);
 }
 
 static nook_task *task_with(struct nook__run *run, const nook_context *context)
 {
     nook_task *found = NULL;
-    int locked = lock_contexts();
-    for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
-        nook_task *task = NOOK__CONTAINER(link, nook_task, all);
-        if (task->context == context) {
+    for (struct nook__link *link = run->tasks.next; link != &run->tasks && found == NULL;
+         link = link->next) {
+        nook_task *task = NOOK__CONTAINER(link, struct nook__body, all)->task;
+        int held = nook__hold(task);
+        if (task->body->context == context)
             found = task;
-            break;
-        }
+        nook__let_go(task, held);
     }
-    unlock_contexts(locked);
     return found;
 }
 
@@ -77,11 +50,11 @@ static unsigned home_of(struct nook__run *run, const nook_context *context, unsi
     nook_task *task = nook_task_current();
     if (context == nook_context_peek()) { /* the maker is in it: here, and to stay */
         if (task != NULL)
-            (void)nook__bind(&task->event, wanted);
+            (void)nook__bind(&task->body->event, wanted);
         return nook__here() != NULL ? nook__here()->index : wanted;
     }
     if ((task = task_with(run, context)) != NULL)
-        return nook__bind(&task->event, wanted);
+        return nook__bind(&task->body->event, wanted);
     unsigned home = nook__handles_home(run, context);
     return home != 0 ? home : wanted;
 }
@@ -134,10 +107,10 @@ nook_context *nook_task_context(nook_task *task)
     nook_context *context = NULL;
     if (task == NULL)
         return NULL;
-    int locked = lock_contexts();
-    if (task->context != NULL)
-        context = nook_context_ref(task->context);
-    unlock_contexts(locked);
+    int held = nook__hold(task);
+    if (task->body->context != NULL)
+        context = nook_context_ref(task->body->context);
+    nook__let_go(task, held);
     return context;
 }
 
@@ -150,7 +123,8 @@ nook_context *nook_task_context(nook_task *task)
 #define INLINED static inline __attribute__((always_inline))
 
 /* The context for a new task, with one reference; *shared: others use it too. */
-INLINED int pick_context(const nook_task_options *options, nook_context **out, int *shared)
+INLINED int pick_context(struct nook__room *room, const nook_task_options *options,
+                         nook_context **out, int *shared)
 {
     *shared = 1;
     if (options->context != NULL) {
@@ -162,15 +136,21 @@ INLINED int pick_context(const nook_task_options *options, nook_context **out, i
         return 0;
     }
     *shared = 0;
+    *out = &room->context;
+    int rc = 0;
     if (options->start == NOOK_START_COPY)
-        return nook_context_inherit(out);
-    return nook_context_new(out);
+        rc = nook__context_inherit_at(*out);
+    else
+        nook__context_new_at(*out);
+    if (rc == 0)
+        atomic_store_explicit(&room->users, 2, memory_order_relaxed);
+    return rc;
 }
 
 static void keep_name(nook_task *task, const char *name)
 {
-    strncpy(task->name, name, sizeof(task->name) - 1);
-    task->name[sizeof(task->name) - 1] = '\0';
+    strncpy(task->body->name, name, sizeof(task->body->name) - 1);
+    task->body->name[sizeof(task->body->name) - 1] = '\0';
 }
 
 INLINED int make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
@@ -178,29 +158,30 @@ INLINED int make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *
 {
     struct nook__worker *worker = nook__here();
     nook_task *task = nook__record_get(worker);
-    nook_task *parent = worker != NULL ? nook__current(worker) : NULL;
+    const struct nook__body *parent = worker != NULL ? nook__current(worker) : NULL;
     nook_context *context;
     int shared;
     if (task == NULL)
         return NOOK_ENOMEM;
-    int rc = pick_context(options, &context, &shared);
+    int rc = pick_context(nook__room_of(task->body), options, &context, &shared);
     if (rc != 0) {
         nook__record_put(task);
         return rc;
     }
-    task->context = context;
-    task->chain = shared ? nook_context_ref(context) : nook__context_again(context);
-    task->shared = shared;
-    atomic_store_explicit(&task->event.look, run->direct ? NOOK__NEW : NOOK__NEW | NOOK__OTHER,
+    struct nook__body *body = task->body;
+    body->context = context;
+    body->chain = shared ? nook_context_ref(context) : nook__context_again(context);
+    body->shared = shared;
+    atomic_store_explicit(&body->event.look, run->direct ? NOOK__NEW : NOOK__NEW | NOOK__OTHER,
                           memory_order_relaxed);
-    atomic_store_explicit(&task->parks, 0, memory_order_relaxed);
-    task->run = run;
-    task->fn = fn;
-    task->arg = arg;
-    task->discard = options->discard;
-    task->site = options->site != NULL ? options->site : site;
-    task->parent = parent != NULL ? parent->id : 0;
-    task->born = nook__coarse_clock(run);
+    atomic_store_explicit(&body->parks, 0, memory_order_relaxed);
+    task->run = body->run = run;
+    body->fn = fn;
+    body->arg = arg;
+    body->discard = options->discard;
+    body->site = options->site != NULL ? options->site : site;
+    body->parent = parent != NULL ? parent->id : 0;
+    body->born = nook__coarse_clock(run);
     if (options->name != NULL)
         keep_name(task, options->name);
     atomic_init(&task->refs, 2);
@@ -218,10 +199,10 @@ int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, voi
 void nook__task_number(nook_task *task)
 {
     if (NOOK__ALONE) {
-        task->id = atomic_load_explicit(&next_id, memory_order_relaxed);
-        atomic_store_explicit(&next_id, task->id + 1, memory_order_relaxed);
+        task->body->id = atomic_load_explicit(&next_id, memory_order_relaxed);
+        atomic_store_explicit(&next_id, task->body->id + 1, memory_order_relaxed);
     } else {
-        task->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+        task->body->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     }
 }
 
@@ -235,7 +216,7 @@ nook_task *nook_task_ref(nook_task *task)
 static void unmake(nook_task *task)
 {
     nook__take_over(task);
-    if (task->failed_in != NULL && nook__failure_last(task))
+    if (task->body != NULL && task->body->failed_in != NULL && nook__failure_last(task))
         return;
     nook__record_put(task);
     nook__count_add(&nook__tasks_alive, -1);
@@ -257,7 +238,7 @@ void nook_task_unref(nook_task *task)
 
 void nook__task_unmake(nook_task *task)
 {
-    nook_context_unref(task->chain);
+    nook_context_unref(task->body->chain);
     nook_context_unref(nook__task_take_context(task));
     give_up(task, atomic_load_explicit(&task->refs, memory_order_relaxed)); /* all */
 }
@@ -290,7 +271,7 @@ static inline void count_on(struct nook__run *run)
 /* A task without a name is called after its place in the run, which a schedule repeats. */
 static void give_name(struct nook__run *run, nook_task *task)
 {
-    memcpy(task->name, run->next_name, sizeof task->name);
+    memcpy(task->body->name, run->next_name, sizeof task->body->name);
     count_on(run);
 }
 
@@ -298,13 +279,13 @@ static __attribute__((noinline)) int place_shared(struct nook__run *run, nook_ta
                                                   unsigned wanted, int eager)
 {
     unsigned home = wanted;
-    int rc = nook__give_context(run, task->context, &home);
-    nook__home_set(&task->event, home);
+    int rc = nook__give_context(run, task->body->context, &home);
+    nook__home_set(&task->body->event, home);
     if (rc == 0 && eager && home != wanted) {
-        nook__context_unkeep(task->context);
+        nook__context_unkeep(task->body->context);
         rc = NOOK_EBUSY;
     }
-    task->shared = rc == 0;
+    task->body->shared = rc == 0;
     return rc;
 }
 
@@ -312,13 +293,13 @@ INLINED int find_place(struct nook__run *run, nook_task *task, const nook_task_o
 {
     unsigned here = nook__here() != NULL ? nook__here()->index : 1;
     unsigned home = options->eager ? here : options->worker;
-    if (task->shared)
+    if (task->body->shared)
         return place_shared(run, task, home != 0 ? home : here, options->eager);
     if (options->migrate > 0 || (options->migrate == 0 && run->migrate)) {
         home |= NOOK__ROAMS;
-        nook__mark(task, NOOK__ROAMED);
+        nook__mark(task->body, NOOK__ROAMED);
     }
-    nook__home_set(&task->event, home);
+    nook__home_set(&task->body->event, home);
     return 0;
 }
 
@@ -330,22 +311,23 @@ int nook__task_place(struct nook__run *run, nook_task *task, const nook_task_opt
 INLINED void enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
+    struct nook__body *body = task->body;
     if (options->name == NULL)
         give_name(run, task);
     else
         count_on(run);
-    nook__list_append(&run->tasks, &task->all);
+    nook__list_append(&run->tasks, &body->all);
     if (nook__late(run)) { /* it was under way, and does not start */
-        task->awaited = 1;
+        body->awaited = 1;
         run->awaited++;
         nook__cancel(task);
     }
-    NOOK__PROBE4(task_spawn, task->id, &task->name[0], task->fn, task->parent);
+    NOOK__PROBE4(task_spawn, body->id, &body->name[0], body->fn, body->parent);
     nook__hand_over(task);
     if (options->eager)
-        nook__urge(worker, &task->event);
+        nook__urge(worker, &body->event);
     else
-        nook__ready(run, &task->event);
+        nook__ready(run, &body->event);
 }
 
 void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
@@ -361,7 +343,7 @@ INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, vo
     if (rc != 0)
         return rc;
     nook__lock(run);
-    rc = nook__stacks_of(run, options->stack_size, &task->stacks);
+    rc = nook__stacks_of(run, options->stack_size, &task->body->stacks);
     if (rc == 0)
         rc = find_place(run, task, options);
     if (rc == 0) {
@@ -385,7 +367,7 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
 INLINED int check(struct nook__worker *worker, nook_task_fn fn,
                   const nook_task_options *options)
 {
-    const nook_task *task = nook__current(worker);
+    const struct nook__body *task = nook__current(worker);
     if (fn == NULL || options->worker > worker->run->n_workers ||
         (unsigned)options->start > NOOK_START_SHARE)
         return NOOK_EINVAL;
@@ -464,7 +446,7 @@ int nook_task_set_value(void *value)
     nook_task *task = nook_task_current();
     if (task == NULL)
         return nook__no_task();
-    task->value = value;
+    task->body->value = value;
     return 0;
 }
 
@@ -474,7 +456,7 @@ int nook_task_value(const nook_task *task, void **value)
         return NOOK_EINVAL;
     if (!nook_task_done(task))
         return NOOK_EAGAIN;
-    *value = task->value;
+    *value = task->body->value;
     return 0;
 }
 
@@ -490,7 +472,7 @@ int nook_all_tasks(nook_task **tasks, size_t room, size_t *n)
     nook__lock(run);
     for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next) {
         if (*n < room)
-            tasks[*n] = nook_task_ref(NOOK__CONTAINER(link, nook_task, all));
+            tasks[*n] = nook_task_ref(NOOK__CONTAINER(link, struct nook__body, all)->task);
         ++*n;
     }
     nook__unlock(run);
@@ -499,24 +481,43 @@ int nook_all_tasks(nook_task **tasks, size_t room, size_t *n)
 
 const char *nook_task_name(const nook_task *task)
 {
-    return task != NULL ? task->name : NULL;
+    if (task == NULL)
+        return NULL;
+    int held = nook__hold(task);
+    struct nook__body *body = task->body;
+    int over = nook_task_done(task); /* then it stays where it is */
+    if (body->text == NULL && !over)
+        body->text = strdup(body->name);
+    const char *text = body->text != NULL || !over ? body->text : body->name;
+    nook__let_go(task, held);
+    return text != NULL ? text : "";
 }
 
 uint64_t nook_task_id(const nook_task *task)
 {
-    return task != NULL ? task->id : 0;
+    if (task == NULL)
+        return 0;
+    int held = nook__hold(task);
+    uint64_t id = task->body->id;
+    nook__let_go(task, held);
+    return id;
 }
 
 const nook_site *nook_task_site(const nook_task *task)
 {
-    return task != NULL ? task->site : NULL;
+    if (task == NULL)
+        return NULL;
+    int held = nook__hold(task);
+    const nook_site *site = task->body->site;
+    nook__let_go(task, held);
+    return site;
 }
 
 void nook_task_at(const nook_site *site)
 {
     nook_task *task = nook_task_current();
     if (task != NULL)
-        task->at = site;
+        task->body->at = site;
 }
 
 int nook_task_at_end(void (*fn)(void *user), void *user)
@@ -529,8 +530,8 @@ int nook_task_at_end(void (*fn)(void *user), void *user)
     struct nook__at_end *end = malloc(sizeof(*end));
     if (end == NULL)
         return NOOK_ENOMEM;
-    *end = (struct nook__at_end){task->ends, fn, user};
-    task->ends = end;
+    *end = (struct nook__at_end){task->body->ends, fn, user};
+    task->body->ends = end;
     return 0;
 }
 
@@ -578,7 +579,7 @@ static int begin_gather(struct nook__wait *wait, nook_task *task)
         if (nook_task_done(gathering->tasks[i]))
             continue;
         gathering->left++;
-        nook__list_append(&gathering->tasks[i]->joiners, &joiner->link);
+        nook__list_append(&gathering->tasks[i]->body->joiners, &joiner->link);
     }
     return gathering->left != 0;
 }
@@ -667,7 +668,7 @@ static int begin_join(struct nook__wait *wait, nook_task *task)
     (void)task;
     if (nook_task_done(joining->task))
         return 0;
-    nook__list_append(&joining->task->joiners, &joining->joiner.link);
+    nook__list_append(&joining->task->body->joiners, &joining->joiner.link);
     return 1;
 }
 
@@ -709,7 +710,7 @@ static int join(nook_task *self, nook_task *task, void *caller)
     if (rc != 0)
         return rc;
     nook__take_over(task);
-    return joining.forwarded && task->result == NOOK_ECANCELED ? NOOK_ECANCELED : 0;
+    return joining.forwarded && task->body->result == NOOK_ECANCELED ? NOOK_ECANCELED : 0;
 }
 
 int nook_task_join(nook_task *task, int *result)

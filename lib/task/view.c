@@ -56,9 +56,9 @@ static enum nook__state state_of(nook_task *task)
 {
     if (task == nook_task_current())
         return NOOK__RUNNING;
-    if (task->wait != NULL)
+    if (task->body->wait != NULL)
         return NOOK__PARKED;
-    return atomic_load(&task->event.ready) ? NOOK__READY : NOOK__RUNNING;
+    return atomic_load(&task->body->event.ready) ? NOOK__READY : NOOK__RUNNING;
 }
 
 /* What the task would find: the chain is the task's own until it is parked. */
@@ -66,31 +66,32 @@ static nook_context *context_of(nook_task *task, enum nook__state state)
 {
     if (task == nook_task_current())
         return nook_context_ref(nook_context_peek());
-    return state == NOOK__PARKED ? nook_context_ref(task->chain) : nook_task_context(task);
+    return state == NOOK__PARKED ? nook_context_ref(task->body->chain)
+                                 : nook_task_context(task);
 }
 
 static void see(struct nook__seen *seen, nook_task *task)
 {
     enum nook__state state = state_of(task);
     *seen = (struct nook__seen){
-        .id = task->id,
-        .parent = task->parent,
-        .born = task->born,
-        .parks = atomic_load_explicit(&task->parks, memory_order_relaxed),
+        .id = task->body->id,
+        .parent = task->body->parent,
+        .born = task->body->born,
+        .parks = atomic_load_explicit(&task->body->parks, memory_order_relaxed),
         .state = state,
-        .site = task->site,
-        .worker = nook__home(&task->event),
-        .stack_size = task->stacks != NULL ? nook__stacks_size(task->stacks) : 0,
+        .site = task->body->site,
+        .worker = nook__home(&task->body->event),
+        .stack_size = task->body->stacks != NULL ? nook__stacks_size(task->body->stacks) : 0,
         .context = context_of(task, state),
     };
-    memcpy(seen->name, task->name, sizeof seen->name);
-    uintptr_t low = atomic_load_explicit(&task->stack_low, memory_order_acquire);
+    memcpy(seen->name, task->body->name, sizeof seen->name);
+    uintptr_t low = atomic_load_explicit(&task->body->stack_low, memory_order_acquire);
     if (low != 0)
         seen->touched = nook__stack_touched((char *)low, seen->stack_size);
     if (state == NOOK__PARKED) {
-        seen->kind = task->wait->kind;
-        seen->caller = task->wait->caller;
-        seen->at = task->at;
+        seen->kind = task->body->wait->kind;
+        seen->caller = task->body->wait->caller;
+        seen->at = task->body->at;
     }
 }
 
@@ -113,7 +114,7 @@ int nook__view_take(struct nook__view *view, struct nook__run *run)
     if (view->tasks == NULL)
         return NOOK_ENOMEM;
     for (struct nook__link *link = run->tasks.next; link != &run->tasks; link = link->next)
-        see(&view->tasks[view->n++], NOOK__CONTAINER(link, nook_task, all));
+        see(&view->tasks[view->n++], NOOK__CONTAINER(link, struct nook__body, all)->task);
     view->all = 1;
     return 0;
 }

@@ -27,9 +27,10 @@ struct watch {
 
 static void count(struct watch *watch, const nook_task *task)
 {
-    int failed = task->result < 0 && (watch->cancelled_too || task->result != NOOK_ECANCELED);
+    int failed = task->body->result < 0 &&
+                 (watch->cancelled_too || task->body->result != NOOK_ECANCELED);
     if (failed && watch->error == 0)
-        watch->error = task->result;
+        watch->error = task->body->result;
     if (--watch->left == 0 || watch->until == NOOK_FIRST_COMPLETED ||
         (failed && watch->until == NOOK_FIRST_ERROR))
         watch->over = 1;
@@ -92,7 +93,7 @@ static int begin(struct nook__wait *wait, nook_task *task)
         *joiner = (struct nook__joiner){.ended = one_ended, .owner = watch};
         nook__list_init(&joiner->link);
         if (!nook_task_done(watch->tasks[i]))
-            nook__list_append(&watch->tasks[i]->joiners, &joiner->link);
+            nook__list_append(&watch->tasks[i]->body->joiners, &joiner->link);
     }
     return 1;
 }
@@ -203,7 +204,7 @@ static int call_until(nook_task_fn fn, void *arg, uint64_t ns, int *result)
     if (rc != 0)
         return rc;
     nook_task *task = nook_task_current();
-    const struct nook__deadline *own = task->deadline;
+    const struct nook__deadline *own = task->body->deadline;
     *result = fn(arg);
     int left = nook__deadlines_left(task, own), ended = nook_deadline_exit(&deadline);
     if (left)
@@ -353,7 +354,8 @@ int nook_as_completed(nook_completions **out, nook_task *const *tasks, size_t n,
         struct completion *completion = &completions->all[i];
         completion->task = nook_task_ref(tasks[i]);
         completion->joiner = (struct nook__joiner){.ended = completed, .owner = completions};
-        nook__list_append(nook_task_done(tasks[i]) ? &completions->ended : &tasks[i]->joiners,
+        nook__list_append(nook_task_done(tasks[i]) ? &completions->ended
+                                                   : &tasks[i]->body->joiners,
                           &completion->joiner.link);
     }
     nook__unlock(worker->run);

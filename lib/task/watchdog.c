@@ -26,7 +26,7 @@ struct report {
 /* Under the lock, which keeps the task. 0: it went on meanwhile. */
 static int describe(struct nook__worker *worker, uint64_t turn, struct report *report)
 {
-    nook_task *task = atomic_load_explicit(&worker->current, memory_order_acquire);
+    struct nook__body *task = atomic_load_explicit(&worker->current, memory_order_acquire);
     if (task != NULL) {
         memcpy(report->name, task->name, sizeof report->name);
         report->stall.name = report->name;

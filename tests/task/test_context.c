@@ -4,7 +4,7 @@
  * and coroutines inside run [G1-G11]. Each runs for real and virtually, with one
  * worker and with three.
  */
-#include "support.h"
+#include "want.h"
 
 static NOOK_VAR_DEFINE(var);
 
@@ -977,6 +977,79 @@ static void A2_A21_policies_are_applied_by_spawn_and_by_jobs(void **state)
     }
 }
 
+/* --- where a task's own context lies ------------------------------------------ */
+
+static int hold_own(void *arg)
+{
+    struct seen *seen = arg;
+    WANT(set(7) == 0);
+    seen->same[0] = nook_context_peek();
+    WANT(nook_sleep(1) == 0);
+    seen->same[1] = nook_context_peek();
+    seen->context = nook_context_ref(nook_context_peek());
+    return 0;
+}
+
+static int hold_childs(void *arg)
+{
+    return spawn_and_join(hold_own, arg, NULL);
+}
+
+/* It lies on the task's stack, which it keeps. */
+static void a_context_outlives_its_task_and_its_run(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct seen seen = nothing;
+        nook_task_counts counts;
+        void *value = NULL;
+        assert_int_equal(run(way, hold_childs, &seen), 0);
+        assert_ptr_equal(seen.same[0], seen.same[1]);
+        assert_ptr_equal(seen.same[0], seen.context);
+        assert_int_equal(nook_context_find(seen.context, &var, &value), 0);
+        assert_ptr_equal(value, value_of(7));
+        assert_int_equal(nook_task_count(&counts), 0);
+        assert_int_equal(counts.stacks, 1);
+        nook_context_unref(seen.context);
+        assert_int_equal(nook_task_count(&counts), 0);
+        assert_int_equal(counts.stacks, 0);
+    }
+}
+
+static int look_at_own(void *arg)
+{
+    struct seen *seen = arg;
+    seen->same[1] = nook_context_peek();
+    return nook_sleep(1);
+}
+
+static int ask_before_the_start(void *arg)
+{
+    struct seen *seen = arg;
+    WANT(nook_task_spawn(&seen->task, look_at_own, arg, NULL) == 0);
+    seen->context = nook_task_context(seen->task);
+    WANT(nook_task_join(seen->task, NULL) == 0);
+    nook_task_unref(seen->task);
+    return 0;
+}
+
+/* Who asks early keeps it from moving; and it keeps no stack. */
+static void A33_a_context_that_is_known_before_the_start_is_the_very_one(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct seen seen = nothing;
+        nook_task_counts counts;
+        if (way == REAL_3) /* there it may have started by then */
+            continue;
+        assert_int_equal(run(way, ask_before_the_start, &seen), 0);
+        assert_ptr_equal(seen.context, seen.same[1]);
+        assert_int_equal(nook_task_count(&counts), 0);
+        assert_int_equal(counts.stacks, 0);
+        nook_context_unref(seen.context);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1005,6 +1078,8 @@ int main(void)
         task_test(T5_G10_a_token_is_reset_where_it_was_made),
         task_test(G9_G11_a_task_may_give_up_its_chain_and_get_another),
         task_test(A2_A21_policies_are_applied_by_spawn_and_by_jobs),
+        task_test(a_context_outlives_its_task_and_its_run),
+        task_test(A33_a_context_that_is_known_before_the_start_is_the_very_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

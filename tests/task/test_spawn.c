@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Spawn, join, gather: who starts when, who hears of the end, what remains of a task. */
-#include "support.h"
+#include "want.h"
 
 static int give(void *arg)
 {
@@ -119,6 +119,43 @@ static void names_count_on(void **state)
     for (enum way way = 0; way < WAYS; way++) {
         int wrong = 0;
         assert_int_equal(run(way, count_names, &wrong), 0);
+        assert_int_equal(wrong, 0);
+    }
+}
+
+static int park_twice(void *arg)
+{
+    (void)arg;
+    WANT(nook_sleep(1) == 0);
+    return nook_sleep(1);
+}
+
+/* Asked before it starts, while it is parked, and when it has ended. */
+static int ask_its_name(void *arg)
+{
+    nook_task *task, *silent;
+    int *wrong = arg;
+    WANT(nook_task_spawn(&task, park_twice, NULL, NULL) == 0);
+    WANT(nook_task_spawn(&silent, park_twice, NULL, NULL) == 0);
+    const char *name = nook_task_name(task);
+    uint64_t id = nook_task_id(task);
+    WANT(nook_yield() == 0);
+    *wrong += nook_task_name(task) != name || nook_task_id(task) != id;
+    WANT(nook_task_join(task, NULL) == 0 && nook_task_join(silent, NULL) == 0);
+    *wrong += nook_task_name(task) != name || strcmp(name, "task-2") != 0;
+    *wrong += strcmp(nook_task_name(silent), "task-3") != 0;
+    *wrong += nook_task_id(silent) != id + 1;
+    nook_task_unref(task);
+    nook_task_unref(silent);
+    return 0;
+}
+
+static void a_name_stays_where_it_is(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        int wrong = 0;
+        assert_int_equal(run(way, ask_its_name, &wrong), 0);
         assert_int_equal(wrong, 0);
     }
 }
@@ -577,6 +614,7 @@ int main(void)
         task_test(a_task_starts_when_its_maker_parks_first_come_first_served),
         task_test(names_numbers_and_results_of_tasks),
         task_test(names_count_on),
+        task_test(a_name_stays_where_it_is),
         task_test(a_task_starts_on_the_worker_that_was_asked_for),
         task_test(many_tasks_each_give_their_own),
         task_test(stacks_are_as_large_as_asked),

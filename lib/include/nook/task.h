@@ -220,7 +220,10 @@ NOOK_API const nook_site *nook_task_site(const nook_task *task);
  */
 NOOK_API void nook_task_at(const nook_site *site);
 
-/* The task's name, and its number: from 1, never reused in a process. */
+/*
+ * The task's name, and its number: from 1, never reused in a process. The name lives as
+ * long as the task; it is empty where there is no memory for it. Any thread.
+ */
 NOOK_API const char *nook_task_name(const nook_task *task);
 NOOK_API uint64_t nook_task_id(const nook_task *task);
 
@@ -422,7 +425,7 @@ NOOK_API int nook_run_in_executor(nook_task_fn fn, void *arg, int *result);
 typedef struct nook_task_counts {
     long tasks;
     long handles;
-    long stacks;
+    long stacks; /* of tasks, and of contexts of tasks that somebody still holds */
     long timers;
     long waits; /* descriptors that are waited for */
 } nook_task_counts;

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a task's body lies, and its own context.
+ *
+ * They are made beside, for a task that has not started has no stack. The context moves to the
+ * end of the task's own stack when that starts, before anybody knows its address, or stays for
+ * good; the body when the task parks for the first time. So one that is parked takes no memory
+ * but the page that it is on, and the few words that others hold of it; and one that never
+ * parks moves nothing. While the body moves nobody runs on the task's stack, and only the
+ * worker and who has the run's lock know the body; what points to it, the lists that it is in,
+ * is set right. Everybody else goes through the task, and holds it, which keeps the body in its
+ * place.
+ *
+ * When it ends, and somebody still holds it who may ask for its result, the body moves from
+ * the stack again before it is said to have ended. Where there is no memory for that, it keeps
+ * its stack until it goes; and so does a context that outlives its task.
+ */
+#include "room.h"
+
+#include "base/alone.h"
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+/* --- memory -------------------------------------------------------------------- */
+
+/*
+ * Slabs, which the kernel gets back as soon as nothing is in them: a burst of new tasks that
+ * have all started leaves nothing behind. Those with room left are in the list.
+ */
+#define SLAB ((size_t)256 * 1024)
+
+struct slab {
+    struct nook__link link;
+    size_t used, cut;
+    struct piece *free;
+};
+
+struct piece {
+    struct piece *next;
+};
+
+enum { LINE = 64, FIRST = LINE };
+#define PIECE ((sizeof(struct nook__room) + LINE - 1) / LINE * LINE)
+#define PIECES ((SLAB - FIRST) / PIECE)
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct nook__link slabs = {&slabs, &slabs};
+
+void nook__room_fork(int before)
+{
+    if (before)
+        pthread_mutex_lock(&lock);
+    else
+        pthread_mutex_unlock(&lock);
+}
+
+/* Twice as much holds one that is aligned; the rest goes back. */
+static struct slab *slab_new(void)
+{
+    char *base =
+        mmap(NULL, 2 * SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (base == MAP_FAILED)
+        return NULL;
+    size_t before = -(uintptr_t)base % SLAB;
+    if (before > 0)
+        munmap(base, before);
+    munmap(base + before + SLAB, SLAB - before);
+    struct slab *slab = (struct slab *)(void *)(base + before);
+    nook__list_append(&slabs, &slab->link); /* the rest is zero */
+    return slab;
+}
+
+static void *piece_take(struct slab *slab)
+{
+    struct piece *piece = slab->free;
+    if (piece != NULL)
+        slab->free = piece->next;
+    else
+        piece = (struct piece *)(void *)((char *)slab + FIRST + PIECE * slab->cut++);
+    if (++slab->used == PIECES)
+        nook__list_remove(&slab->link);
+    return piece;
+}
+
+static void *memory_get(void)
+{
+    pthread_mutex_lock(&lock);
+    struct slab *slab =
+        nook__list_empty(&slabs) ? slab_new() : NOOK__CONTAINER(slabs.next, struct slab, link);
+    void *memory = slab != NULL ? piece_take(slab) : NULL;
+    pthread_mutex_unlock(&lock);
+    return memory;
+}
+
+/* The one that is left in the list stays, for the next. */
+static int is_superfluous(const struct slab *slab)
+{
+    return slab->used == 0 && (slabs.next != &slab->link || slabs.prev != &slab->link);
+}
+
+static void memory_put(void *memory)
+{
+    struct slab *slab = (struct slab *)((uintptr_t)memory & ~(uintptr_t)(SLAB - 1));
+    struct piece *piece = memory;
+    pthread_mutex_lock(&lock);
+    if (slab->used-- == PIECES)
+        nook__list_append(slabs.next, &slab->link);
+    piece->next = slab->free;
+    slab->free = piece;
+    int superfluous = is_superfluous(slab);
+    if (superfluous)
+        nook__list_remove(&slab->link);
+    pthread_mutex_unlock(&lock);
+    if (superfluous)
+        munmap(slab, SLAB);
+}
+
+/* --- rooms that are beside ------------------------------------------------------- */
+
+/* A tool looks at each use of memory: then malloc's is what it understands. */
+static atomic_int watched;
+
+void nook__room_watched(int by_a_tool)
+{
+    atomic_store_explicit(&watched, by_a_tool, memory_order_relaxed);
+}
+
+static int is_watched(void)
+{
+    return atomic_load_explicit(&watched, memory_order_relaxed);
+}
+
+struct nook__room *nook__room_new(void)
+{
+    struct nook__room *room = is_watched() ? malloc(sizeof *room) : memory_get();
+    if (room == NULL)
+        return NULL;
+    memset(room, 0, sizeof *room);
+    room->body.event.kind = NOOK__TASK;
+    nook__list_init(&room->body.event.link);
+    nook__list_init(&room->body.all);
+    nook__list_init(&room->body.joiners);
+    nook__list_init(&room->body.members);
+    nook__list_init(&room->body.in_group);
+    nook__list_init(&room->body.member.link);
+    atomic_init(&room->users, 1);
+    return room;
+}
+
+void nook__room_free(struct nook__room *room)
+{
+    if (is_watched())
+        free(room);
+    else
+        memory_put(room);
+}
+
+/* --- users ----------------------------------------------------------------------- */
+
+static void give_stack_back(const struct nook__room *room)
+{
+    struct nook__worker *worker = nook__here();
+    struct nook__stacks *stacks = room->stacks;
+    struct nook__stack stack = room->stack;
+    if (worker != NULL)
+        nook__spare_stack_put(worker, stacks, &stack);
+    else
+        nook__stack_put(stacks, &stack);
+}
+
+void nook__room_leave(struct nook__room *room, unsigned n)
+{
+    if (!nook__refs_drop(&room->users, n))
+        return;
+    if (room->stack.low != NULL)
+        give_stack_back(room);
+    else
+        nook__room_put(room);
+}
+
+void nook__room_context_left(nook_context *context)
+{
+    nook__room_leave(NOOK__CONTAINER(context, struct nook__room, context), 1);
+}
+
+/* --- holding ------------------------------------------------------------------- */
+
+/* By whom in this process: what another thread held when the process forked nobody holds. */
+static unsigned char holders_mark(void)
+{
+    return (unsigned char)(1 + nook__forks() % UCHAR_MAX);
+}
+
+int nook__hold(const nook_task *task)
+{
+    atomic_uchar *held = (atomic_uchar *)(uintptr_t)&task->held;
+    unsigned char mark = holders_mark();
+    if (NOOK__ALONE)
+        return 0;
+    for (;;) {
+        unsigned char seen = atomic_load_explicit(held, memory_order_relaxed);
+        if (seen != mark && atomic_compare_exchange_weak_explicit(
+                                held, &seen, mark, memory_order_acquire, memory_order_relaxed))
+            return 1;
+        if (seen == mark)
+            sched_yield();
+    }
+}
+
+void nook__let_go(const nook_task *task, int held)
+{
+    if (held)
+        atomic_store_explicit((atomic_uchar *)(uintptr_t)&task->held, 0, memory_order_release);
+}
+
+/* --- moving -------------------------------------------------------------------- */
+
+/* In small pieces, as nook__body_clear. */
+static void copy_body(struct nook__body *to, const struct nook__body *from)
+{
+    enum { PART = 16 };
+#pragma GCC unroll 32
+    for (size_t at = 0; at < sizeof *to; at += PART)
+        memcpy((char *)to + at, (const char *)from + at, PART);
+}
+
+_Static_assert(sizeof(struct nook__body) % 16 == 0, "copied in parts");
+
+/* 1: it stands in the queue of the worker here, since it ran last. */
+static int in_its_place(const struct nook__body *body)
+{
+    return nook__here()->at == &body->event.link;
+}
+
+static void move_links(struct nook__body *from, struct nook__body *to)
+{
+    if (from->event.ready || in_its_place(from))
+        nook__list_replace(&from->event.link, &to->event.link);
+    else
+        nook__list_init(&to->event.link); /* whoever took it out may have left it as it was */
+    if (in_its_place(from))
+        nook__here()->at = &to->event.link;
+    nook__list_replace(&from->all, &to->all);
+    nook__list_replace(&from->joiners, &to->joiners);
+    nook__list_replace(&from->members, &to->members);
+    nook__list_replace(&from->in_group, &to->in_group);
+    nook__list_replace(&from->member.link, &to->member.link);
+}
+
+/* Its own, which only it and its chain know. Nobody else counts the users then. */
+static void move_context(struct nook__room *to, struct nook__body *body)
+{
+    enum { OWN_REFS = 2 };
+    struct nook__room *from = nook__room_of(body);
+    int held = nook__hold(body->task);
+    if (body->context == &from->context &&
+        nook__context_move(&from->context, &to->context, OWN_REFS)) {
+        body->context = body->chain = &to->context;
+        atomic_store_explicit(&from->users, 1, memory_order_relaxed);
+        atomic_store_explicit(&to->users, 2, memory_order_relaxed);
+    }
+    nook__let_go(body->task, held);
+}
+
+void nook__room_furnish(struct nook__room *room, struct nook__body *body,
+                        const struct nook__stack *stack)
+{
+    room->stacks = body->stacks;
+    room->stack = *stack;
+    atomic_store_explicit(&room->users, 1, memory_order_relaxed);
+    body->seat = room;
+    move_context(room, body);
+}
+
+void nook__room_move(struct nook__room *from, struct nook__room *to)
+{
+    nook_task *task = from->body.task;
+    int held = nook__hold(task);
+    copy_body(&to->body, &from->body);
+    move_links(&from->body, &to->body);
+    /* As a spare one's. */
+    atomic_store_explicit(&from->body.event.ready, 0, memory_order_relaxed);
+    from->body.text = NULL;
+    task->body = &to->body;
+    nook__let_go(task, held);
+}
+
+struct nook__room *nook__room_place(const struct nook__stack *stack)
+{
+    uintptr_t top = (uintptr_t)nook__stack_top(stack);
+    return (struct nook__room *)((top - sizeof(struct nook__room)) & ~(uintptr_t)(LINE - 1));
+}
