@@ -195,7 +195,8 @@ int nook__context_give_to(nook_context *context, nook_context *to)
 
 int nook__context_move(nook_context *from, nook_context *to, uint32_t n)
 {
-    if (!are_last(from, n) || turn_of(from) != NOOK__NO_HOME)
+    if (!are_last(from, n) || turn_of(from) != NOOK__NO_HOME || from->lodges == NOOK__KNOWN ||
+        nook__attention_get() >= NOOK__WATCHER)
         return 0;
     memcpy(to, from, sizeof *to);
     return 1;

@@ -291,7 +291,7 @@ void (*_Atomic nook__context_left)(nook_context *context);
 static void fill_at(nook_context *at, struct nook__map map)
 {
     fill(at, map);
-    at->lodges = 1;
+    at->lodges = NOOK__LODGES;
 }
 
 static int make(nook_context **out, struct nook__map map)
@@ -391,7 +391,10 @@ int nook_context_copy_current(nook_context **out)
 
 nook_context *nook_context_peek(void)
 {
-    return nook__current_get();
+    nook_context *current = nook__current_get();
+    if (current != NULL && current->lodges != 0)
+        current->lodges = NOOK__KNOWN;
+    return current;
 }
 
 void *nook_context_user(const nook_context *context)

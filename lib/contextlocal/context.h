@@ -14,11 +14,14 @@ struct nook_context {
     _Atomic uint8_t shared;  /* is there no home any more? */
     _Atomic uint8_t writing; /* see "Who may touch the map" in context.c */
     _Atomic uint8_t reading;
-    uint8_t lodges;     /* in memory that is not its own */
+    uint8_t lodges;     /* NOOK__LODGES, NOOK__KNOWN: in memory that is not its own */
     uint64_t id;        /* never reused: tokens compare it; 0 until there is one */
     nook_context *prev; /* while entered: what was current before; owned */
     void *user;
 };
+
+/* Of `lodges`. Who knows where it is may have kept that without a reference. */
+enum { NOOK__LODGES = 1, NOOK__KNOWN = 2 };
 
 /* The current context, of the same root often, takes the map's references back. */
 static inline void nook__context_give_back(struct nook__map map)

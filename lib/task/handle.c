@@ -212,7 +212,7 @@ void nook__call_in(nook_context *context, void (*fn)(void *arg), void *arg)
 {
     nook_context *now, *own = nook_state_swap(nook_context_ref(context));
     fn(arg);
-    while ((now = nook_context_peek()) != NULL && now != context)
+    while ((now = nook__current_get()) != NULL && now != context)
         if (nook_context_exit(now) != 0)
             break;
     now = nook_state_swap(own);

@@ -203,7 +203,7 @@ int nook__park(struct nook__wait *wait)
 static void leave_context(struct nook__body *task)
 {
     nook_context *context;
-    while ((context = nook_context_peek()) != NULL && context != task->context)
+    while ((context = nook__current_get()) != NULL && context != task->context)
         if (nook_context_exit(context) != 0)
             break;
 }
@@ -230,7 +230,7 @@ static void live(nook_task *it)
     task->result = result;
     task->ending = 1;
     nook__mark(task, NOOK__UNUSUAL);
-    if (task->ends != NULL || nook_context_peek() != task->context)
+    if (task->ends != NULL || nook__current_get() != task->context)
         run_ends(task);
     nook__hand_over(it);
 }
@@ -306,9 +306,10 @@ static int start(struct nook__worker *worker, struct nook__body *task)
         nook__spare_stack_put(worker, task->stacks, &stack);
         return rc;
     }
-    nook__room_furnish(room, task, &stack);
+    task->stack = stack;
     if (task->event.link.next != worker->at) /* mostly a task that has not run either */
-        nook__body_expect(NOOK__CONTAINER(task->event.link.next, struct nook__body, event));
+        nook__room_expect(
+            NOOK__CONTAINER(task->event.link.next, struct nook__room, body.event));
     nook__fiber_new(&task->fiber, stack.low, stack.size);
     nook__fiber_name(&task->fiber, task->name);
     nook__unmark(task, NOOK__NEW);
@@ -371,11 +372,12 @@ static void begin_cancelled(struct nook__body *task, struct nook__wait *wait)
 
 /*
  * At its first park, since most tasks that never park end soon: what it is goes to the end of
- * its stack, and where it was made is free.
+ * its stack, with its context, and where it was made is free.
  */
 static __attribute__((noinline)) struct nook__body *settle(struct nook__body *made)
 {
-    struct nook__room *room = made->seat;
+    struct nook__room *room = nook__room_place(&made->stack);
+    nook__room_furnish(room, made);
     nook__room_move(nook__room_of(made), room);
     nook__watchdog_pass(made->run);
     nook__room_leave(nook__room_of(made), 1);
@@ -491,10 +493,14 @@ static nook_context *end(struct nook__worker *worker, struct nook__body *task)
 }
 
 /* The stack goes back, and with it the body that lies there, unless somebody holds that. */
-static void leave_stack(struct nook__body *task)
+static void leave_stack(struct nook__worker *worker, struct nook__body *task)
 {
-    struct nook__room *seat = task->seat;
+    struct nook__room *seat = nook__room_place(&task->stack);
     nook_task *it = task->task;
+    if (!task->seated) {
+        nook__spare_stack_put(worker, task->stacks, &task->stack);
+        return;
+    }
     if (nook__settled(task)) {
         if (atomic_load_explicit(&it->refs, memory_order_acquire) > 1 ||
             task->failed_in != NULL)
@@ -514,7 +520,7 @@ static void bury(struct nook__worker *worker, struct nook__body *task)
         nook__fiber_free(&task->fiber);
         nook__switch_discard(&task->event.sw);
         atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
-        leave_stack(task);
+        leave_stack(worker, task);
     }
     nook_task_unref(it);
 }
@@ -522,8 +528,8 @@ static void bury(struct nook__worker *worker, struct nook__body *task)
 /* Without what is at its end. */
 static size_t stack_used(const struct nook__body *task)
 {
-    const struct nook__stack *stack = &task->seat->stack;
-    return nook__stack_depth(stack, (const char *)task->seat);
+    const struct nook__stack *stack = &task->stack;
+    return nook__stack_depth(stack, (const char *)nook__room_place(stack));
 }
 
 static void finish(struct nook__worker *worker, struct nook__body *task)
@@ -784,7 +790,7 @@ int nook_task_migrate(unsigned worker)
         return nook__no_task();
     if (worker == 0 || worker > task->run->n_workers)
         return NOOK_EINVAL;
-    if (nook__stays(&task->body->event) || nook__context_is_entered(nook_context_peek()))
+    if (nook__stays(&task->body->event) || nook__context_is_entered(nook__current_get()))
         return NOOK_ENOTSUP;
     return nook__park(&move.wait);
 }

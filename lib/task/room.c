@@ -2,9 +2,9 @@
 /*
  * Where a task's body lies, and its own context.
  *
- * They are made beside, for a task that has not started has no stack. The context moves to the
- * end of the task's own stack when that starts, before anybody knows its address, or stays for
- * good; the body when the task parks for the first time. So one that is parked takes no memory
+ * They are made beside, for a task that has not started has no stack. When it parks for the
+ * first time both move to the end of its own stack; the context only where nobody has asked for
+ * its address, or else it stays for good. So one that is parked takes no memory
  * but the page that it is on, and the few words that others hold of it; and one that never
  * parks moves nothing. While the body moves nobody runs on the task's stack, and only the
  * worker and who has the run's lock know the body; what points to it, the lists that it is in,
@@ -255,7 +255,7 @@ static void move_context(struct nook__room *to, struct nook__body *body)
     enum { OWN_REFS = 2 };
     struct nook__room *from = nook__room_of(body);
     int held = nook__hold(body->task);
-    if (body->context == &from->context &&
+    if (body->context == &from->context && body->chain == body->context &&
         nook__context_move(&from->context, &to->context, OWN_REFS)) {
         body->context = body->chain = &to->context;
         atomic_store_explicit(&from->users, 1, memory_order_relaxed);
@@ -264,13 +264,12 @@ static void move_context(struct nook__room *to, struct nook__body *body)
     nook__let_go(body->task, held);
 }
 
-void nook__room_furnish(struct nook__room *room, struct nook__body *body,
-                        const struct nook__stack *stack)
+void nook__room_furnish(struct nook__room *room, struct nook__body *body)
 {
     room->stacks = body->stacks;
-    room->stack = *stack;
+    room->stack = body->stack;
     atomic_store_explicit(&room->users, 1, memory_order_relaxed);
-    body->seat = room;
+    body->seated = 1;
     move_context(room, body);
 }
 

@@ -24,6 +24,17 @@ struct nook__room *nook__room_place(const struct nook__stack *stack);
 /* n users less. */
 void nook__room_leave(struct nook__room *room, unsigned n);
 
+/* It is needed next: the lines that all tasks have use for. */
+static inline void nook__room_expect(const struct nook__room *room)
+{
+    const char *lines = (const char *)room;
+#pragma GCC unroll 8
+    for (size_t at = 0; at < offsetof(struct nook__body, members); at += NOOK__LINE)
+        __builtin_prefetch(lines + at, 1);
+    __builtin_prefetch(lines + offsetof(struct nook__room, context), 1);
+    __builtin_prefetch(lines + offsetof(struct nook__room, users), 1);
+}
+
 /* The memory of one that was new. */
 void nook__room_put(struct nook__room *room);
 static inline struct nook__room *nook__room_get(struct nook__worker *worker)
@@ -34,7 +45,7 @@ static inline struct nook__room *nook__room_get(struct nook__worker *worker)
         return nook__room_new();
     worker->spares.bodies = room->body.value;
     worker->spares.n_bodies--;
-    nook__body_expect(worker->spares.bodies);
+    nook__room_expect((struct nook__room *)worker->spares.bodies);
     nook__body_clear(&room->body);
     atomic_store_explicit(&room->users, 1, memory_order_relaxed);
     return room;
@@ -51,10 +62,9 @@ static inline int nook__settled(struct nook__body *body)
     return nook__room_of(body)->stack.low != NULL;
 }
 
-/* By the worker: the room at the end of its stack, for a task that starts; its context moves
- * there. */
-void nook__room_furnish(struct nook__room *room, struct nook__body *body,
-                        const struct nook__stack *stack);
+/* By the worker: the room at the end of its stack, for a task that has left it; its context
+ * moves there, unless somebody knows where that is. Under the lock. */
+void nook__room_furnish(struct nook__room *room, struct nook__body *body);
 /* The body is in the other room from here on, of a task that does not run. Under the lock. */
 void nook__room_move(struct nook__room *from, struct nook__room *to);
 
@@ -67,6 +77,7 @@ static inline nook_task *nook__record_get(struct nook__worker *worker)
     if (room == NULL || task == NULL)
         return nook__record_new(room);
     worker->spares.tasks = task->spare;
+    __builtin_prefetch(task->spare, 1);
     worker->spares.n_tasks--;
     atomic_init(&task->done, 0);
     task->body = &room->body;

@@ -323,10 +323,11 @@ struct nook__body {
     struct nook__event event;
     /* What others need of it: who joins it, gives it up. */
     struct nook__run *run;
-    nook_task *task;           /* whose it is */
-    int shared;                /* others may use its context, which its worker keeps */
-    unsigned group_depth;      /* of the group that it is in */
-    struct nook__link joiners; /* in order: who waits, and who is called */
+    nook_task *task;            /* whose it is */
+    int shared;                 /* others may use its context, which its worker keeps */
+    unsigned group_depth;       /* of the group that it is in */
+    struct nook__link joiners;  /* in order: who waits, and who is called */
+    void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
     /* From here on it is all zero when it is made. */
     _Alignas(16) int result;
     unsigned requests;        /* of cancellation, not taken back */
@@ -346,6 +347,7 @@ struct nook__body {
     unsigned char ending, passing, passed_on;
     unsigned char moved;   /* it said where it resumes */
     unsigned char awaited; /* the run's stage waits for its end */
+    unsigned char seated;  /* it has been at the end of its stack, whose room is in use */
     int saved_errno;
     unsigned turns;      /* of I/O, since it parked for that */
     const nook_site *at; /* where it says that it parks */
@@ -355,13 +357,12 @@ struct nook__body {
     void *arg;
     nook_context *context; /* held, by who is not the task itself */
     struct nook__stacks *stacks;
-    struct nook__room *seat; /* at the end of its stack */
+    struct nook__stack stack;
     /* Read by reports. */
     uint64_t id, parent; /* the task that spawned it: its number */
     char name[32];
     const nook_site *site; /* where it was spawned */
     uint64_t born;
-    void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
     struct nook__link members;  /* of the groups that it has entered */
     struct nook__joiner member; /* of the group that it is in, */
     struct nook__link in_group; /* in the list of who entered that */
@@ -539,7 +540,7 @@ struct nook__watchdog {
  * What a worker keeps of tasks that have ended, for the next: the last come is the next to go,
  * for it is in the caches. Only the worker touches it.
  */
-enum { NOOK__RECORDS_KEPT = 16384, NOOK__ROOMS_KEPT = 4096, NOOK__STACKS_KEPT = 16 };
+enum { NOOK__RECORDS_KEPT = 16384, NOOK__ROOMS_KEPT = 10240, NOOK__STACKS_KEPT = 16 };
 
 struct nook__spares {
     nook_task *tasks;          /* a list, by `spare` */
@@ -687,17 +688,6 @@ static inline void nook__body_clear(struct nook__body *body)
 #pragma GCC unroll 16
     for (size_t at = NOOK__ZERO_FROM; at < NOOK__ZERO_TO; at += PIECE)
         memset((char *)body + at, 0, PIECE);
-}
-
-/* It is needed next: the lines that all tasks have use for. */
-static inline void nook__body_expect(const struct nook__body *body)
-{
-    const char *lines = (const char *)body;
-    if (body == NULL)
-        return;
-#pragma GCC unroll 8
-    for (size_t at = 0; at < offsetof(struct nook__body, members); at += NOOK__LINE)
-        __builtin_prefetch(lines + at, 1);
 }
 
 /*

@@ -48,7 +48,7 @@ static nook_task *task_with(struct nook__run *run, const nook_context *context)
 static unsigned home_of(struct nook__run *run, const nook_context *context, unsigned wanted)
 {
     nook_task *task = nook_task_current();
-    if (context == nook_context_peek()) { /* the maker is in it: here, and to stay */
+    if (context == nook__current_get()) { /* the maker is in it: here, and to stay */
         if (task != NULL)
             (void)nook__bind(&task->body->event, wanted);
         return nook__here() != NULL ? nook__here()->index : wanted;
@@ -131,8 +131,8 @@ INLINED int pick_context(struct nook__room *room, const nook_task_options *optio
         *out = nook_context_ref(options->context);
         return 0;
     }
-    if (options->start == NOOK_START_SHARE && nook_context_peek() != NULL) {
-        *out = nook_context_ref(nook_context_peek());
+    if (options->start == NOOK_START_SHARE && nook__current_get() != NULL) {
+        *out = nook_context_ref(nook__current_get());
         return 0;
     }
     *shared = 0;

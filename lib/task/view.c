@@ -10,6 +10,7 @@
  * Invariant: a run is in the list of known ones while others may send to it. Who
  * takes it out receives once more, so every request that was sent is answered.
  */
+#include "contextlocal/current.h"
 #include "dump.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ static enum nook__state state_of(nook_task *task)
 static nook_context *context_of(nook_task *task, enum nook__state state)
 {
     if (task == nook_task_current())
-        return nook_context_ref(nook_context_peek());
+        return nook_context_ref(nook__current_get());
     return state == NOOK__PARKED ? nook_context_ref(task->body->chain)
                                  : nook_task_context(task);
 }
