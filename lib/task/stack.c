@@ -227,9 +227,11 @@ static struct slab *slab_make(const struct nook__stacks *pool, unsigned slots)
         calloc(1, sizeof *slab + (slots + WORD - 1) / WORD * sizeof slab->cold[0]);
     if (slab == NULL)
         return NULL;
-    if (nook__on_valgrind())
+    /* It takes a stack that it was not told of for an end of another one. */
+    int watched = nook__on_valgrind();
+    if (watched)
         slab->valgrind = calloc(slots, sizeof slab->valgrind[0]);
-    if (slab_map(slab, stride_of(pool), slots))
+    if (watched == (slab->valgrind != NULL) && slab_map(slab, stride_of(pool), slots))
         return slab;
     free(slab->valgrind);
     free(slab);

@@ -5,7 +5,7 @@
 #
 # Has Spin explore the models of this directory, prints the states of each, and
 # fails where one has an error, or a broken variant has none. 77 without Spin.
-# --large: also the largest scenario, and three workers: hours, and more than 20 GiB.
+# --large: also the largest scenarios, and three workers: hours, and more than 20 GiB.
 
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -78,7 +78,7 @@ broken()
     fi
 }
 
-for scenario in 1 2 3 4 5 7 8 9 10 12; do
+for scenario in 1 2 4 5 7 8 9 10 12; do
     holds run -DSCENARIO=$scenario
 done
 asleep="invalid end state"
@@ -98,7 +98,6 @@ broken "$asleep" run -DBROKEN=15 -DSCENARIO=1 # who falls asleep does not look o
 broken "$asleep" run -DBROKEN=14 -DSCENARIO=10 # who gives up the search does not look once more
 
 holds steal
-holds steal -DR=4 -DE=5
 broken "$wrong" steal -DBROKEN=1 # a thief reads what it has taken after it moved the head
 broken "$wrong" steal -DBROKEN=2 # the head is moved whoever moved it meanwhile
 broken "$wrong" steal -DBROKEN=3 # who takes an event does not mind who bound it
@@ -126,7 +125,9 @@ broken "$wrong" turn -DBROKEN=9 -DKEEPS=1 -DOTHERS=1  # who enters does not ask 
 broken "$wrong" turn -DBROKEN=10 -DKEEPS=1 -DOTHERS=1 # who keeps it does not ask who is inside
 
 if [ $large = 1 ]; then
+    holds run -DSCENARIO=3
     holds run -DSCENARIO=6
+    holds steal -DR=4 -DE=5
     for scenario in 1 2 3 4 5 6 7 8 9 10 11 12; do
         holds run -DW=3 -DSCENARIO=$scenario
     done
