@@ -27,13 +27,16 @@
 
 /*
  * Slabs, which the kernel gets back as soon as nothing is in them: a burst of new tasks that
- * have all started leaves nothing behind. Those with room left are in the list.
+ * have all started leaves nothing behind. Those with room left are in the list. The first is a
+ * small one, for most programs have few tasks that are new at a time; the others are huge pages
+ * where there are any, for who goes through many tasks then misses no translation of addresses.
  */
-#define SLAB ((size_t)256 * 1024)
+#define SLAB ((size_t)2 * 1024 * 1024)
+#define SLAB_FIRST ((size_t)128 * 1024)
 
 struct slab {
     struct nook__link link;
-    size_t used, cut;
+    size_t used, cut, most;
     struct piece *free;
 };
 
@@ -43,10 +46,10 @@ struct piece {
 
 enum { LINE = 64, FIRST = LINE };
 #define PIECE ((sizeof(struct nook__room) + LINE - 1) / LINE * LINE)
-#define PIECES ((SLAB - FIRST) / PIECE)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct nook__link slabs = {&slabs, &slabs};
+static size_t n_slabs;
 
 void nook__room_fork(int before)
 {
@@ -57,7 +60,7 @@ void nook__room_fork(int before)
 }
 
 /* Twice as much holds one that is aligned; the rest goes back. */
-static struct slab *slab_new(void)
+static char *map_aligned(void)
 {
     char *base =
         mmap(NULL, 2 * SLAB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -67,8 +70,19 @@ static struct slab *slab_new(void)
     if (before > 0)
         munmap(base, before);
     munmap(base + before + SLAB, SLAB - before);
-    struct slab *slab = (struct slab *)(void *)(base + before);
-    nook__list_append(&slabs, &slab->link); /* the rest is zero */
+    return base + before;
+}
+
+static struct slab *slab_new(void)
+{
+    char *base = map_aligned();
+    if (base == NULL)
+        return NULL;
+    (void)madvise(base, SLAB, n_slabs == 0 ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+    struct slab *slab = (struct slab *)(void *)base; /* the rest is zero */
+    slab->most = ((n_slabs == 0 ? SLAB_FIRST : SLAB) - FIRST) / PIECE;
+    nook__list_append(&slabs, &slab->link);
+    n_slabs++;
     return slab;
 }
 
@@ -79,7 +93,7 @@ static void *piece_take(struct slab *slab)
         slab->free = piece->next;
     else
         piece = (struct piece *)(void *)((char *)slab + FIRST + PIECE * slab->cut++);
-    if (++slab->used == PIECES)
+    if (++slab->used == slab->most)
         nook__list_remove(&slab->link);
     return piece;
 }
@@ -105,13 +119,15 @@ static void memory_put(void *memory)
     struct slab *slab = (struct slab *)((uintptr_t)memory & ~(uintptr_t)(SLAB - 1));
     struct piece *piece = memory;
     pthread_mutex_lock(&lock);
-    if (slab->used-- == PIECES)
+    if (slab->used-- == slab->most)
         nook__list_append(slabs.next, &slab->link);
     piece->next = slab->free;
     slab->free = piece;
     int superfluous = is_superfluous(slab);
-    if (superfluous)
+    if (superfluous) {
         nook__list_remove(&slab->link);
+        n_slabs--;
+    }
     pthread_mutex_unlock(&lock);
     if (superfluous)
         munmap(slab, SLAB);
