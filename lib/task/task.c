@@ -549,21 +549,38 @@ int nook_task_count(nook_task_counts *counts)
 
 /* --- waiting for the end -------------------------------------------------- */
 
+/*
+ * Of one task or several. It stands in one of them, and goes on to the next that has not ended
+ * when that one does: it is over when all have, whatever their order.
+ */
 struct gathering {
     struct nook__wait wait;
+    struct nook__joiner joiner;
     nook_task *self;
     nook_task *const *tasks;
-    struct nook__joiner *joiners;
-    size_t n, left;
+    size_t n, at; /* those before have ended */
     size_t asked; /* of them, how many a cancel has gone on to */
     int forwarded;
 };
 
+/* Under the lock. 0: all have ended. */
+static inline int wait_for_next(struct gathering *gathering)
+{
+    while (gathering->at < gathering->n && nook_task_done(gathering->tasks[gathering->at]))
+        gathering->at++;
+    if (gathering->at == gathering->n)
+        return 0;
+    nook__list_append(&gathering->tasks[gathering->at]->body->joiners,
+                      &gathering->joiner.link);
+    return 1;
+}
+
 static void one_ended(struct nook__joiner *joiner, nook_task *task)
 {
-    struct gathering *gathering = joiner->owner;
+    struct gathering *gathering = NOOK__CONTAINER(joiner, struct gathering, joiner);
     (void)task;
-    if (--gathering->left == 0)
+    gathering->at++;
+    if (!wait_for_next(gathering))
         nook__wake(gathering->self, 0);
 }
 
@@ -571,25 +588,13 @@ static int begin_gather(struct nook__wait *wait, nook_task *task)
 {
     struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
     gathering->self = task;
-    for (size_t i = 0; i < gathering->n; i++) {
-        struct nook__joiner *joiner = &gathering->joiners[i];
-        nook__list_init(&joiner->link);
-        joiner->ended = one_ended;
-        joiner->owner = gathering;
-        if (nook_task_done(gathering->tasks[i]))
-            continue;
-        gathering->left++;
-        nook__list_append(&gathering->tasks[i]->body->joiners, &joiner->link);
-    }
-    return gathering->left != 0;
+    return wait_for_next(gathering);
 }
 
 static void undo_gather(struct nook__wait *wait, nook_task *task)
 {
-    struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
     (void)task;
-    for (size_t i = 0; i < gathering->n; i++)
-        nook__list_remove(&gathering->joiners[i].link);
+    nook__list_remove(&NOOK__CONTAINER(wait, struct gathering, wait)->joiner.link);
 }
 
 static nook_task *next_gather(struct nook__wait *wait, int again)
@@ -597,7 +602,7 @@ static nook_task *next_gather(struct nook__wait *wait, int again)
     struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
     if (again) {
         gathering->forwarded = 1;
-        gathering->asked = 0;
+        gathering->asked = gathering->at;
         return NULL;
     }
     while (gathering->asked < gathering->n) {
@@ -606,14 +611,6 @@ static nook_task *next_gather(struct nook__wait *wait, int again)
             return task;
     }
     return NULL;
-}
-
-static int all_done(nook_task *const *tasks, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!nook_task_done(tasks[i]))
-            return 0;
-    return 1;
 }
 
 int nook__tasks_check(nook_task *const *tasks, size_t n)
@@ -632,95 +629,52 @@ int nook__tasks_check(nook_task *const *tasks, size_t n)
     return 0;
 }
 
-static int await_all(struct gathering *gathering, void *caller)
+static int all_done(nook_task *const *tasks, size_t n)
 {
-    gathering->wait.kind = "the end of tasks";
-    gathering->wait.caller = caller;
-    gathering->wait.begin = begin_gather;
-    gathering->wait.undo = undo_gather;
-    gathering->wait.next = next_gather;
-    gathering->wait.empty = 1;
-    if (all_done(gathering->tasks, gathering->n))
-        return 0;
-    int rc = nook__park(&gathering->wait);
-    for (size_t i = 0; rc == 0 && i < gathering->n; i++)
-        nook__take_over(gathering->tasks[i]);
-    return rc;
-}
-
-/* One task, the most frequent: as gathering, without the counts. */
-struct joining {
-    struct nook__wait wait;
-    struct nook__joiner joiner;
-    nook_task *self, *task;
-    int forwarded, asked; /* a cancel has gone on to the task */
-};
-
-static void the_one_ended(struct nook__joiner *joiner, nook_task *task)
-{
-    (void)task;
-    nook__wake(NOOK__CONTAINER(joiner, struct joining, joiner)->self, 0);
-}
-
-static int begin_join(struct nook__wait *wait, nook_task *task)
-{
-    struct joining *joining = NOOK__CONTAINER(wait, struct joining, wait);
-    (void)task;
-    if (nook_task_done(joining->task))
-        return 0;
-    nook__list_append(&joining->task->body->joiners, &joining->joiner.link);
+    for (size_t i = 0; i < n; i++)
+        if (!nook_task_done(tasks[i]))
+            return 0;
     return 1;
 }
 
-static void undo_join(struct nook__wait *wait, nook_task *task)
+/* What they hand over was taken; NOOK_ECANCELED where nobody was to be waited for any longer. */
+static int await_all(nook_task *const *tasks, size_t n, const char *kind, void *caller,
+                     int *forwarded)
 {
-    (void)task;
-    nook__list_remove(&NOOK__CONTAINER(wait, struct joining, wait)->joiner.link);
+    struct gathering gathering = {.wait = {.begin = begin_gather,
+                                           .undo = undo_gather,
+                                           .next = next_gather,
+                                           .empty = 1,
+                                           .kind = kind,
+                                           .caller = caller},
+                                  .joiner = {.ended = one_ended},
+                                  .tasks = tasks,
+                                  .n = n};
+    int rc = nook__park(&gathering.wait);
+    for (size_t i = 0; rc == 0 && i < n; i++)
+        nook__take_over(tasks[i]);
+    *forwarded = gathering.forwarded;
+    return rc;
 }
 
-static nook_task *next_join(struct nook__wait *wait, int again)
-{
-    struct joining *joining = NOOK__CONTAINER(wait, struct joining, wait);
-    joining->forwarded |= again;
-    if (again || joining->asked || nook_task_done(joining->task)) {
-        joining->asked = !again;
-        return NULL;
-    }
-    joining->asked = 1;
-    return joining->task;
-}
-
-/* It had not ended. As asyncio's await: cancelled itself only if the inner one gave in. */
-static int join(nook_task *self, nook_task *task, void *caller)
-{
-    struct joining joining = {.wait = {.begin = begin_join,
-                                       .undo = undo_join,
-                                       .next = next_join,
-                                       .empty = 1,
-                                       .kind = "the end of a task",
-                                       .caller = caller},
-                              .joiner = {.ended = the_one_ended},
-                              .self = self,
-                              .task = task};
-    if (nook__task_foreign(task))
-        return NOOK_EINVAL;
-    if (task == self)
-        return NOOK_EDEADLK;
-    int rc = nook__park(&joining.wait);
-    if (rc != 0)
-        return rc;
-    nook__take_over(task);
-    return joining.forwarded && task->body->result == NOOK_ECANCELED ? NOOK_ECANCELED : 0;
-}
-
+/* As asyncio's await: cancelled itself only if the inner one gave in. */
 int nook_task_join(nook_task *task, int *result)
 {
     nook_task *self = nook_task_current();
+    int forwarded = 0, rc = 0;
     if (self == NULL)
         return nook__no_task();
     if (task == NULL)
         return NOOK_EINVAL;
-    int rc = nook_task_done(task) ? 0 : join(self, task, NOOK__CALLER);
+    if (!nook_task_done(task)) {
+        if (nook__task_foreign(task))
+            return NOOK_EINVAL;
+        if (task == self)
+            return NOOK_EDEADLK;
+        rc = await_all(&task, 1, "the end of a task", NOOK__CALLER, &forwarded);
+    }
+    if (rc == 0 && forwarded && task->body->result == NOOK_ECANCELED)
+        return NOOK_ECANCELED;
     if (rc == 0 && result != NULL)
         *result = nook__result(task);
     return rc;
@@ -728,18 +682,13 @@ int nook_task_join(nook_task *task, int *result)
 
 int nook_gather(nook_task *const *tasks, size_t n, int *results)
 {
-    enum { FEW = 8 };
-    struct nook__joiner few[FEW];
-    struct gathering gathering = {.tasks = tasks, .joiners = few, .n = n};
+    int forwarded = 0;
     int rc = nook__tasks_check(tasks, n);
     if (rc != 0)
         return rc;
-    if (n > FEW && (gathering.joiners = malloc(n * sizeof(few[0]))) == NULL)
-        return NOOK_ENOMEM;
-    rc = await_all(&gathering, NOOK__CALLER);
-    if (gathering.joiners != few)
-        free(gathering.joiners);
-    if (rc == 0 && gathering.forwarded)
+    if (!all_done(tasks, n))
+        rc = await_all(tasks, n, "the end of tasks", NOOK__CALLER, &forwarded);
+    if (rc == 0 && forwarded)
         rc = NOOK_ECANCELED;
     for (size_t i = 0; rc == 0 && results != NULL && i < n; i++)
         results[i] = nook__result(tasks[i]);
