@@ -2,11 +2,12 @@
 /*
  * Parking, waking, and the step of a worker.
  *
- * A task leaves its stack with the wait that it wants. The next stack that runs on
- * the worker registers the wait: until then nobody can wake the task, and from then
- * on anybody can, for its stack has been left. That next stack is another task's
- * where one is ready, else the worker's own. A wait is over once, because waking
- * clears it.
+ * Once its wait is registered anybody may wake a task. One that stays with its worker
+ * registers it itself, and then leaves: whoever wakes it meanwhile puts it into a queue or an
+ * inbox of that worker, which cannot resume it before it has left. One that roams may be
+ * resumed elsewhere: it leaves its stack with the wait that it wants, and the next stack that
+ * runs on the worker registers that. So it is at the first park, where what the task is moves,
+ * and where nobody is next but the worker itself. A wait is over once, because waking clears it.
  *
  * A task that has ended tells those who wait for it, still on its stack, where tasks may
  * switch to each other; so it finds one of them ready, and goes straight on there. The
@@ -55,6 +56,8 @@ unsigned nook_worker_index(void)
 
 static void commit(struct nook__worker *worker, struct nook__body *task,
                    struct nook__wait *wait);
+static inline void register_wait(struct nook__run *run, struct nook__body *task,
+                                 struct nook__wait *wait);
 static void bury(struct nook__worker *worker, struct nook__body *task);
 
 /*
@@ -89,14 +92,6 @@ NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, struct nook
     nook__fiber_arrive(&worker->fiber);
 }
 
-NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, struct nook__body *task,
-                                           struct nook__body *next)
-{
-    worker->left = task;
-    nook__fiber_leave(&task->fiber, &next->fiber, 0);
-    nook__switch_on(&task->event.sw, &next->event.sw, land, worker);
-}
-
 /* Nothing is left to be dealt with, but that AddressSanitizer hears of who arrives. */
 NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, struct nook__body *task,
                                         struct nook__body *next)
@@ -105,6 +100,17 @@ NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, struct nook
     if (NOOK__ASAN)
         return nook__switch_on(&task->event.sw, &next->event.sw, land, worker);
     return nook__switch(&task->event.sw, &next->event.sw);
+}
+
+NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, struct nook__body *task,
+                                           struct nook__body *next)
+{
+    if (worker->left == NULL && !nook__is(next, NOOK__TO_CANCEL)) {
+        (void)pass_to(worker, task, next);
+        return;
+    }
+    nook__fiber_leave(&task->fiber, &next->fiber, 0);
+    nook__switch_on(&task->event.sw, &next->event.sw, land, worker);
 }
 
 static int start(struct nook__worker *worker, struct nook__body *task);
@@ -117,10 +123,23 @@ static inline int undisturbed(const struct nook__worker *worker)
            !nook__inbox_news(&worker->inbox);
 }
 
-/* 1: a yield need not ask for more than the two tasks. */
-static inline int straight(const struct nook__worker *worker, uint64_t turn)
+/* Who is next, where there is nothing to do but to switch to that; it stays in the queue. */
+static inline struct nook__body *straight_on(const struct nook__worker *worker,
+                                             const struct nook__body *task, uint64_t turn)
 {
-    return turn < atomic_load_explicit(&worker->straight, memory_order_relaxed);
+    struct nook__event *first =
+        NOOK__CONTAINER(task->event.link.next, struct nook__event, link);
+    if (turn >= atomic_load_explicit(&worker->straight, memory_order_relaxed) ||
+        first == &task->event || nook__look(&task->event, first) || nook__watched())
+        return NULL;
+    return NOOK__CONTAINER(first, struct nook__body, event);
+}
+
+/* Out of the queue, to run. */
+static inline void take_straight(struct nook__worker *worker, struct nook__body *next)
+{
+    atomic_store_explicit(&next->event.ready, 0, memory_order_release);
+    nook__queue_go(worker, &next->event.link);
 }
 
 static inline struct nook__body *task_of(struct nook__event *event)
@@ -165,36 +184,66 @@ static __attribute__((noinline)) int park_unusual(struct nook__body *task,
     return rc;
 }
 
+/* 1: it may register its wait itself: whoever wakes it cannot resume it while its worker is
+ * here. At its first park it moves, which is for who comes next. */
+static inline int registers_itself(const struct nook__body *task)
+{
+    return task->seated && nook__stays(&task->event);
+}
+
+static inline int park_result(struct nook__body *task, struct nook__wait *wait)
+{
+    task->in_park = 0;
+    nook__take_over(wait);
+    if (nook__is(task, NOOK__TO_CANCEL) && wait->empty &&
+        (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) && nook__take_cancel(task->task))
+        return NOOK_ECANCELED;
+    return wait->result;
+}
+
+/* Off its stack, to `next`, which is out of the queue. */
+static inline void go_on(struct nook__worker *worker, struct nook__body *task,
+                         struct nook__body *next, struct nook__wait *wait)
+{
+    NOOK__PROBE2(task_switch, task->id, next->id);
+    task->chain = nook__state_swap(next->chain);
+    if (registers_itself(task)) {
+        nook__lock(worker->run);
+        register_wait(worker->run, task, wait);
+        nook__unlock(worker->run);
+    } else {
+        worker->parking = wait;
+        worker->left = task;
+    }
+    nook__turn(worker, next);
+    switch_to(worker, task, next);
+}
+
 int nook__park(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
     struct nook__body *task = worker != NULL ? nook__current(worker) : NULL;
     if (task == NULL)
         return nook__no_task();
-    if (__builtin_expect(nook__is(task, NOOK__UNUSUAL), 0))
+    struct nook__body *next = straight_on(worker, task, nook__turns(worker));
+    if (next != NULL)
+        take_straight(worker, next);
+    else if (nook__is(task, NOOK__UNUSUAL))
         return park_unusual(task, wait);
+    else
+        next = successor(worker);
     nook_task *it = task->task;
-    struct nook__body *next = successor(worker);
-    worker->parking = wait;
     task->in_park = 1;
     count_park(task);
     NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
     if (next != NULL) {
-        NOOK__PROBE2(task_switch, task->id, next->id);
-        task->chain = nook__state_swap(next->chain);
-        nook__turn(worker, next);
-        switch_to(worker, task, next);
+        go_on(worker, task, next, wait);
     } else {
+        worker->parking = wait;
         NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
         leave(worker, task);
     }
-    task = it->body; /* it may have moved */
-    task->in_park = 0;
-    nook__take_over(wait);
-    if (wait->empty && (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) &&
-        nook__take_cancel(it))
-        return NOOK_ECANCELED;
-    return wait->result;
+    return park_result(it->body, wait); /* it may have moved */
 }
 
 /* --- a task's life on its stack ------------------------------------------- */
@@ -370,6 +419,17 @@ static void begin_cancelled(struct nook__body *task, struct nook__wait *wait)
     nook__ready(task->run, &task->event);
 }
 
+/* From here on the task may be woken. Where its wait is over at once it is ready, and may be
+ * that already. Under the lock. */
+static inline void register_wait(struct nook__run *run, struct nook__body *task,
+                                 struct nook__wait *wait)
+{
+    if ((nook__is(task, NOOK__TO_CANCEL) || nook__breaking(run)) && wait->undo != NULL)
+        begin_cancelled(task, wait);
+    else if (!begin(wait, task) && !task->event.ready)
+        nook__ready(run, &task->event);
+}
+
 /*
  * At its first park, since most tasks that never park end soon: what it is goes to the end of
  * its stack, with its context, and where it was made is free.
@@ -384,7 +444,7 @@ static __attribute__((noinline)) struct nook__body *settle(struct nook__body *ma
     return &room->body;
 }
 
-/* The stack has been left: from here on the task may be woken. */
+/* By who comes next, or by one that registers itself. */
 static void commit(struct nook__worker *worker, struct nook__body *task,
                    struct nook__wait *wait)
 {
@@ -400,10 +460,7 @@ static void commit(struct nook__worker *worker, struct nook__body *task,
     nook__lock(run);
     if (!nook__settled(task))
         task = settle(task);
-    if (wait->undo != NULL && (nook__is(task, NOOK__TO_CANCEL) || nook__breaking(run)))
-        begin_cancelled(task, wait);
-    else if (!begin(wait, task) && !task->event.ready)
-        nook__ready(run, &task->event);
+    register_wait(run, task, wait);
     nook__unlock(run);
 }
 
@@ -707,14 +764,10 @@ int nook_yield(void)
     if (__builtin_expect(task == NULL, 0))
         return yield_by_parking();
     uint64_t turn = nook__turns(worker);
-    if (__builtin_expect(!straight(worker, turn), 0))
+    struct nook__body *next = straight_on(worker, task, turn);
+    if (__builtin_expect(next == NULL, 0))
         return yield_by_parking();
-    struct nook__event *first =
-        NOOK__CONTAINER(task->event.link.next, struct nook__event, link);
-    if (__builtin_expect(
-            first == &task->event || nook__look(&task->event, first) || nook__watched(), 0))
-        return yield_by_parking();
-    struct nook__body *next = NOOK__CONTAINER(first, struct nook__body, event);
+    struct nook__event *first = &next->event;
     count_park(task);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);

@@ -10,9 +10,9 @@
  * A worker's queue is its own: tasks that yield to each other there take no lock
  * and read no clock. What another thread has for it comes into its inbox.
  *
- * A task parks by leaving its stack first. Whoever runs next on that worker, a
- * task or the worker itself, then registers the wait. So nobody can wake a task
- * that still runs, and nobody resumes a stack that has not been left.
+ * Nobody resumes a stack that has not been left. A task that any worker may resume
+ * parks by leaving its stack first: whoever runs next on that worker, a task or the
+ * worker itself, then registers the wait. One that stays registers it before.
  *
  * A run is driven for real (real.c), or by choices (schedule.c). They differ in
  * how they find the next event and what the clock says, and in nothing else.

@@ -87,7 +87,7 @@ broken "$wrong" run -DBROKEN=1 -DSCENARIO=1  # rest() does not look into its inb
 broken "$wrong" run -DBROKEN=2 -DSCENARIO=1  # who is given work still counts as idle
 broken "$asleep" run -DBROKEN=3 -DSCENARIO=4 # the poller is not interrupted
 broken "$asleep" run -DBROKEN=4 -DSCENARIO=8 # who leaves the watch calls nobody
-broken "$wrong" run -DBROKEN=5 -DSCENARIO=1  # a wait is registered before the stack was left
+broken "$wrong" run -DBROKEN=5 -DSCENARIO=10 # who roams registers its wait before it leaves
 broken "$asleep" run -DBROKEN=6 -DSCENARIO=9 # who puts something into a ring wakes nobody
 broken "$wrong" run -DBROKEN=7 -DSCENARIO=2  # a job does not count against the verdict
 broken "$asleep" run -DBROKEN=9 -DSCENARIO=4 # who only looks takes the sleeper's call

@@ -10,8 +10,8 @@
  * no ready event is left, and no wake is lost: what would end a wrong sleep by chance
  * is made by the very task that is slept over. Whoever waits and can be woken is
  * never taken for deadlocked (`verdict`). No task is resumed while it is on its
- * stack, so none runs on two workers, and none before its stack was left. Nothing
- * becomes ready twice. The end is declared only when no task and no job is left.
+ * stack, so none runs on two workers, and none before its stack was left, whether it registers
+ * its wait before or after. Nothing becomes ready twice. The end is declared only when no task and no job is left.
  *
  * Which part follows which function:
  *   ready, give, rouse, mind_timer, mind_fd               run.c, the same names
@@ -20,7 +20,8 @@
  *   send, call, receive, doze                             inbox.c, nook__ the same
  *   poll_fds                                              poll.c nook__poller_wait
  *   Worker: loop, look_round, take, rest, watch           real.c, the same names
- *   Worker: park, commit, finish                          park.c nook__park, commit, finish
+ *   Worker: park, commit, finish                          park.c nook__park, commit, finish;
+ *   registers_itself                                      of those who have parked before
  *   Pool                                                  pool.c serve, serve_one
  *
  * What is taken apart: the run's lock is held over several steps; what an inbox's list does
@@ -447,7 +448,7 @@ inline any_of(from, x)
 #define op_of(t) prog[t].op[pc[t]]
 #define arg_of(t) prog[t].arg[pc[t]]
 
-/* Registers the wait of task left, whose stack has been left. Under the lock. */
+/* Registers the wait of task left. Under the lock. */
 inline begin_wait()
 {
     on = 0;
@@ -692,6 +693,9 @@ inline give_up()
     (op_of(t) == YIELD || op_of(t) == WAIT || op_of(t) == SLEEP || op_of(t) == JOB || \
      op_of(t) == FD || op_of(t) == JOIN || op_of(t) == LONG || op_of(t) == MOVE)
 
+/* Nobody but this worker resumes it, unless it says so. */
+#define registers_itself(t) (!roams[t] && op_of(t) != MOVE)
+
 proctype Worker(byte me)
 {
     byte t = NONE, left = NONE, held = NONE, i, k, seen, came;
@@ -742,7 +746,7 @@ loop:
 resume:
     atomic { arrive() }
     if
-    :: left != NONE && BROKEN != 5 -> commit() /* who parked for it is registered by it */
+    :: left != NONE -> commit() /* who parked for it is registered by it */
     :: else
     fi;
     do
@@ -763,15 +767,6 @@ resume:
     left = t;
     t = NONE;
     if
-    :: BROKEN == 5 -> /* registers before it leaves */
-        came = left;
-        commit();
-        on_stack[came] = 0;
-        came = 0;
-        goto loop
-    :: else
-    fi;
-    if
     :: queue[me] != 0 && !filled[me] ->
         any_of(queue[me], t);
         queue[me] = queue[me] & ~BIT(t);
@@ -784,10 +779,15 @@ resume:
         fi
     :: true
     fi;
-    on_stack[left] = 0; /* the switch */
     if
-    :: t != NONE -> goto resume
-    :: else -> commit(); goto loop
+    :: t != NONE && (registers_itself(left) || BROKEN == 5) ->
+        came = left;
+        commit();
+        on_stack[came] = 0; /* the switch */
+        came = 0;
+        goto resume
+    :: t != NONE -> on_stack[left] = 0; goto resume
+    :: t == NONE -> on_stack[left] = 0; commit(); goto loop
     fi;
 
 rest:
