@@ -53,8 +53,8 @@ static void unlink_waiter(struct waiter *waiter)
         list->nook__last = waiter->prev;
 }
 
-/* Wakes the first, if there is one, and says who it was: good until the lock is given up. */
-static struct waiter *serve(nook_waiters *list, int result)
+/* Out of the list, if there is one. */
+static struct waiter *take_first(nook_waiters *list)
 {
     struct waiter *first = list->nook__first;
     if (first == NULL)
@@ -64,8 +64,34 @@ static struct waiter *serve(nook_waiters *list, int result)
         first->next->prev = NULL;
     else
         list->nook__last = NULL;
-    nook__wake(first->task, result);
     return first;
+}
+
+/* From here on a waiter may be gone, for on another worker who is woken goes on at once. */
+static void wake(const struct waiter *waiter, int result)
+{
+    nook__wake(waiter->task, result);
+}
+
+/* 1: somebody waited, and does no longer. */
+static int serve(nook_waiters *list, int result)
+{
+    const struct waiter *first = take_first(list);
+    if (first == NULL)
+        return 0;
+    wake(first, result);
+    return 1;
+}
+
+/* The list may go with the last of them. */
+static void serve_all(nook_waiters *list, int result)
+{
+    struct waiter *waiter = list->nook__first, *next;
+    list->nook__first = list->nook__last = NULL;
+    for (; waiter != NULL; waiter = next) {
+        next = waiter->next;
+        wake(waiter, result);
+    }
 }
 
 static struct waiter *waiter_of(struct nook__wait *wait)
@@ -147,7 +173,7 @@ static int attempt_lock(struct waiter *self)
 
 static void release(nook_lock *lock)
 {
-    if (serve(&lock->nook__waiters, 0) == NULL)
+    if (!serve(&lock->nook__waiters, 0))
         lock->nook__locked = 0;
 }
 
@@ -209,8 +235,7 @@ void nook__event_set(nook_event *event)
 {
     nook__take_over(event);
     event->nook__set = 1;
-    while (serve(&event->nook__waiters, 0) != NULL)
-        continue;
+    serve_all(&event->nook__waiters, 0);
     nook__hand_over(event);
 }
 
@@ -310,7 +335,7 @@ int nook_condition_notify(nook_condition *condition, size_t n)
     if (run == NULL)
         return nook__no_task();
     int rc = condition->lock->nook__locked ? 0 : NOOK_EPERM;
-    while (rc == 0 && n-- > 0 && serve(&condition->nook__waiters, 0) != NULL)
+    while (rc == 0 && n-- > 0 && serve(&condition->nook__waiters, 0))
         continue;
     leave(run, condition);
     return rc;
@@ -359,7 +384,7 @@ int nook_semaphore_release(nook_semaphore *semaphore)
     if (run == NULL)
         return nook__no_task();
     int full = semaphore->bound != 0 && semaphore->value >= semaphore->bound;
-    if (!full && serve(&semaphore->nook__waiters, 0) == NULL)
+    if (!full && !serve(&semaphore->nook__waiters, 0))
         semaphore->value++;
     leave(run, semaphore);
     return full ? NOOK_ERANGE : 0;
@@ -375,8 +400,7 @@ int nook_semaphore_locked(const nook_semaphore *semaphore)
 static void open_barrier(nook_barrier *barrier, int result)
 {
     barrier->nook__waiting = 0;
-    while (serve(&barrier->nook__waiters, result) != NULL)
-        continue;
+    serve_all(&barrier->nook__waiters, result);
 }
 
 /* Numbers are given by the order of those who wait now: who was cancelled gave its back. */
@@ -536,11 +560,14 @@ static int attempt_put(struct waiter *self)
         return 1;
     if (queue->capacity != 0 && queue->len == queue->capacity)
         return 0;
-    getter = serve(&queue->getters, 0);
-    if (getter != NULL)
+    getter = take_first(&queue->getters);
+    if (getter != NULL) {
+        queue->unfinished++;
         getter->item = self->item;
-    else
-        self->wait.result = push(queue, self->item);
+        wake(getter, 0);
+        return 1;
+    }
+    self->wait.result = push(queue, self->item);
     queue->unfinished += self->wait.result == 0;
     return 1;
 }
@@ -555,10 +582,11 @@ static int attempt_get(struct waiter *self)
     }
     self->wait.result = 0;
     self->item = pull(queue);
-    putter = serve(&queue->putters, 0);
+    putter = take_first(&queue->putters);
     if (putter != NULL) {
         (void)push(queue, putter->item); /* there is room: one was just taken */
         queue->unfinished++;
+        wake(putter, 0);
     }
     return 1;
 }
@@ -613,9 +641,8 @@ int nook_queue_close(nook_queue *queue)
     if (run == NULL)
         return nook__no_task();
     queue->closed = 1;
-    while (serve(&queue->putters, NOOK_ECLOSED) != NULL ||
-           serve(&queue->getters, NOOK_ECLOSED) != NULL)
-        continue;
+    serve_all(queue->putters.nook__first != NULL ? &queue->putters : &queue->getters,
+              NOOK_ECLOSED); /* one of them is empty */
     leave(run, queue);
     return 0;
 }
@@ -634,8 +661,7 @@ int nook_queue_task_done(nook_queue *queue)
         return nook__no_task();
     int rc = queue->unfinished > 0 ? 0 : NOOK_ERANGE;
     if (rc == 0 && --queue->unfinished == 0)
-        while (serve(&queue->joiners, 0) != NULL)
-            continue;
+        serve_all(&queue->joiners, 0);
     leave(run, queue);
     return rc;
 }

@@ -1194,6 +1194,68 @@ static void a_run_may_end_while_all_are_busy(void **state)
     }
 }
 
+/* --- items between workers ------------------------------------------------------ */
+
+/*
+ * Who is woken on a worker that is awake goes on while who wakes it still has the lock: it
+ * must have what it waited for by then, and who woke it must have done with it.
+ * ThreadSanitizer sees it; others only with luck.
+ */
+enum { ITEMS = 5000 };
+
+struct between {
+    nook_queue *queue;
+    atomic_int over;
+};
+
+static int keep_awake(void *arg)
+{
+    struct between *between = arg;
+    while (!atomic_load(&between->over))
+        WANT(nook_yield() == 0);
+    return 0;
+}
+
+static int count_items(void *arg)
+{
+    struct between *between = arg;
+    for (int i = 1; i <= ITEMS; i++) {
+        void *item = NULL;
+        WANT(nook_queue_get(between->queue, &item) == 0);
+        WANT(item == value_of(i));
+    }
+    return 0;
+}
+
+static int put_items(void *arg)
+{
+    struct between *between = arg;
+    nook_task *tasks[3];
+    int result = -1;
+    WANT(nook_task_spawn(&tasks[0], count_items, between,
+                         &(nook_task_options){.worker = 2}) == 0);
+    for (unsigned i = 1; i <= 2; i++)
+        WANT(nook_task_spawn(&tasks[i], keep_awake, between,
+                             &(nook_task_options){.worker = i}) == 0);
+    for (int i = 1; i <= ITEMS; i++)
+        WANT(nook_queue_put(between->queue, value_of(i)) == 0);
+    WANT(nook_task_join(tasks[0], &result) == 0);
+    atomic_store(&between->over, 1);
+    WANT(nook_gather(&tasks[1], 2, NULL) == 0);
+    for (int i = 0; i < 3; i++)
+        nook_task_unref(tasks[i]);
+    return result;
+}
+
+static void who_waited_for_an_item_has_it_when_it_goes_on(void **state)
+{
+    struct between between = {0};
+    (void)state;
+    assert_int_equal(nook_queue_new(&between.queue, 1), 0);
+    assert_int_equal(with_workers(2, 0, put_items, &between), 0);
+    nook_queue_free(between.queue);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1222,6 +1284,7 @@ int main(void)
         task_test(a_deadline_may_pass_while_it_is_entered),
         task_test(a_cancel_reaches_a_task_that_is_about_to_start),
         task_test(a_run_may_end_while_all_are_busy),
+        task_test(who_waited_for_an_item_has_it_when_it_goes_on),
     };
     signal(SIGPIPE, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
