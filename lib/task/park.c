@@ -184,6 +184,14 @@ static __attribute__((noinline)) int park_unusual(struct nook__body *task,
     return rc;
 }
 
+static inline void note_park(struct nook__body *task, const struct nook__wait *wait)
+{
+    (void)wait; /* where there are no probes */
+    task->in_park = 1;
+    count_park(task);
+    NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
+}
+
 /* 1: it may register its wait itself: whoever wakes it cannot resume it while its worker is
  * here. At its first park it moves, which is for who comes next. */
 static inline int registers_itself(const struct nook__body *task)
@@ -233,9 +241,7 @@ int nook__park(struct nook__wait *wait)
     else
         next = successor(worker);
     nook_task *it = task->task;
-    task->in_park = 1;
-    count_park(task);
-    NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
+    note_park(task, wait);
     if (next != NULL) {
         go_on(worker, task, next, wait);
     } else {
@@ -244,6 +250,27 @@ int nook__park(struct nook__wait *wait)
         leave(worker, task);
     }
     return park_result(it->body, wait); /* it may have moved */
+}
+
+int nook__park_locked(struct nook__wait *wait)
+{
+    struct nook__worker *worker = nook__here();
+    struct nook__body *task = nook__current(worker);
+    struct nook__body *next = straight_on(worker, task, nook__turns(worker));
+    if (next == NULL || !registers_itself(task)) {
+        nook__unlock(worker->run);
+        return nook__park(wait);
+    }
+    take_straight(worker, next);
+    note_park(task, wait);
+    NOOK__PROBE2(task_switch, task->id, next->id);
+    task->chain = nook__current_swap(next->chain);
+    task->wait = wait;
+    (void)wait->begin(wait, task->task);
+    nook__unlock(worker->run);
+    nook__turn(worker, next);
+    (void)pass_to(worker, task, next);
+    return park_result(task, wait);
 }
 
 /* --- a task's life on its stack ------------------------------------------- */
@@ -397,9 +424,10 @@ static struct nook__body *carry(struct nook__worker *worker, struct nook__body *
 }
 
 /* 1: it waits now. */
-static int begin(struct nook__wait *wait, struct nook__body *task)
+static inline int begin(struct nook__wait *wait, struct nook__body *task)
 {
-    if (wait->begin == NULL || !wait->begin(wait, task->task))
+    if (wait->begin == NULL || (wait->over != NULL && wait->over(wait)) ||
+        !wait->begin(wait, task->task))
         return 0;
     task->wait = wait;
     return 1;

@@ -238,6 +238,13 @@ uint64_t nook__timers_next(const struct nook__run *run);
  * a worker under the run's lock.
  */
 struct nook__wait {
+    int result;
+    /* Its end hands nothing over that could be lost: a cancel that comes between the
+     * end and the task's next step still counts for it, as asyncio's do. */
+    int empty;
+    /* 1: there is nothing to wait for any more, with `result`. Asked before `begin`, but by
+     * nook__park_locked. NULL: there is. */
+    int (*over)(struct nook__wait *wait);
     /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`; it may have
      * queued the task itself. NULL: a yield. */
     int (*begin)(struct nook__wait *wait, nook_task *task);
@@ -248,10 +255,6 @@ struct nook__wait {
     nook_task *(*next)(struct nook__wait *wait, int again);
     const char *kind; /* what is waited for, for reports: static; NULL: not said */
     void *caller;     /* whom the public function returns to; NULL: not said */
-    int result;
-    /* Its end hands nothing over that could be lost: a cancel that comes between the
-     * end and the task's next step still counts for it, as asyncio's do. */
-    int empty;
 };
 
 /* In the initialiser of a wait, in the public function itself. */
@@ -263,6 +266,9 @@ struct nook__wait {
 void nook__run_at_once(nook_task *task);
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
 int nook__park(struct nook__wait *wait);
+/* The same of a task that has just found that its wait is not over. Under the lock, which it
+ * gives up. */
+int nook__park_locked(struct nook__wait *wait);
 /* Ends the wait of a parked task. Under the lock. */
 void nook__wake(nook_task *task, int result);
 /* Ends any wait that can be interrupted, without asking what is waited for. */

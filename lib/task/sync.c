@@ -2,28 +2,39 @@
 /*
  * Lock, event, condition, semaphore, barrier, queue: lists of waiters.
  *
- * Each call tries under the run's lock, and parks where that fails; the wait tries
- * once more when the stack has been left, and joins the list. Whoever makes room
- * serves the first of the list and wakes it with what it waited for, so there is
- * nothing for a third to take in between, and nothing to lose when it is cancelled
- * after that.
+ * Each call tries under the run's lock. Where that fails it joins the list before the lock is
+ * given up, if the task may register its wait itself [park.c]; else the wait tries once more
+ * when the stack has been left. Whoever makes room serves the first of the list and wakes it
+ * with what it waited for, so there is nothing for a third to take in between, and nothing to
+ * lose when it is cancelled after that.
  */
 #include "run.h"
 
 #include <nook/sync.h>
 #include <stdlib.h>
 
+#define INLINED static inline __attribute__((always_inline))
+
+/* What a call does that may have to wait. */
+struct kind {
+    /* MUST_WAIT, or what the call returns. Under the lock. */
+    int (*attempt)(void *object, void *what);
+    int (*begin)(struct nook__wait *wait, nook_task *task);
+    void (*undo)(struct nook__wait *wait, nook_task *task);
+    const char *name;
+};
+enum { MUST_WAIT = 1 };
+
 /* What serving the first touches of it is one line of the caches, for it may come from afar. */
 struct waiter {
-    _Alignas(NOOK__LINE) struct nook__wait wait;
+    _Alignas(NOOK__LINE) struct waiter *next;
     nook_task *task;
-    struct waiter *next, *prev;
+    void *what; /* of a queue: the item, or where it goes; of a barrier: where the number goes */
+    struct nook__wait wait; /* begins with its result */
+    struct waiter *prev;
     nook_waiters *list;
-    /* 1 where it need not wait (any more), with the wait's result. Under the lock. */
-    int (*attempt)(struct waiter *self);
+    int (*attempt)(void *object, void *what);
     void *object;
-    void *item;    /* of a queue: what is put, or was got */
-    size_t number; /* of a barrier: who came as the how-manieth */
 };
 
 /* --- lists ------------------------------------------------------------------ */
@@ -54,7 +65,7 @@ static void unlink_waiter(struct waiter *waiter)
 }
 
 /* Out of the list, if there is one. */
-static struct waiter *take_first(nook_waiters *list)
+static inline struct waiter *take_first(nook_waiters *list)
 {
     struct waiter *first = list->nook__first;
     if (first == NULL)
@@ -68,7 +79,7 @@ static struct waiter *take_first(nook_waiters *list)
 }
 
 /* From here on a waiter may be gone, for on another worker who is woken goes on at once. */
-static void wake(const struct waiter *waiter, int result)
+static inline void wake(const struct waiter *waiter, int result)
 {
     nook__wake(waiter->task, result);
 }
@@ -99,11 +110,19 @@ static struct waiter *waiter_of(struct nook__wait *wait)
     return NOOK__CONTAINER(wait, struct waiter, wait);
 }
 
+static int over(struct nook__wait *wait)
+{
+    struct waiter *waiter = waiter_of(wait);
+    int rc = waiter->attempt(waiter->object, waiter->what);
+    if (rc == MUST_WAIT)
+        return 0;
+    wait->result = rc;
+    return 1;
+}
+
 static int begin(struct nook__wait *wait, nook_task *task)
 {
     struct waiter *waiter = waiter_of(wait);
-    if (waiter->attempt(waiter))
-        return 0;
     waiter->task = task;
     append(waiter);
     return 1;
@@ -115,15 +134,8 @@ static void undo(struct nook__wait *wait, nook_task *task)
     unlink_waiter(waiter_of(wait));
 }
 
-/* In the public function itself, for its caller is kept. */
-#define NEW_WAITER(what, in, of, how)                                            \
-    {                                                                            \
-        .wait = {.begin = begin, .undo = undo, NOOK__WAITS(what)}, .list = (in), \
-        .attempt = (how), .object = (of)                                         \
-    }
-
 /* The run of the caller, with its lock held; NULL outside one. */
-static struct nook__run *enter(void *object)
+static inline struct nook__run *enter(void *object)
 {
     struct nook__worker *worker = nook__here();
     if (worker == NULL)
@@ -133,43 +145,75 @@ static struct nook__run *enter(void *object)
     return worker->run;
 }
 
-static void leave(struct nook__run *run, void *object)
+static inline void leave(struct nook__run *run, void *object)
 {
     nook__hand_over(object);
     nook__unlock(run);
 }
 
-/* One attempt; `busy` where it would have to wait. */
-static int try(struct waiter *waiter, int busy)
+/* Under the lock, which it gives up, of what has just been tried. */
+static __attribute__((noinline)) int wait_for(const struct kind *kind, void *object,
+                                              nook_waiters *list, void *what, void *caller)
 {
-    struct nook__run *run = enter(waiter->object);
-    if (run == NULL)
-        return nook__no_task();
-    int done = waiter->attempt(waiter);
-    leave(run, waiter->object);
-    return done ? waiter->wait.result : busy;
+    struct waiter waiter = {.next = NULL,
+                            .task = NULL,
+                            .what = what,
+                            .wait = {.result = 0,
+                                     .empty = 0,
+                                     .begin = kind->begin,
+                                     .undo = kind->undo,
+                                     .next = NULL,
+                                     .over = over,
+                                     .kind = kind->name,
+                                     .caller = caller},
+                            .prev = NULL,
+                            .list = list,
+                            .attempt = kind->attempt,
+                            .object = object};
+    nook__hand_over(object);
+    return nook__park_locked(&waiter.wait);
 }
 
-/* Tries, and waits where that fails. */
-static int obtain(struct waiter *waiter)
+/* Tries, and waits where that fails. Part of the public function, whose caller is kept. */
+INLINED int obtain(const struct kind *kind, void *object, nook_waiters *list, void *what)
 {
-    enum { MUST_WAIT = 1 };
-    if (nook_task_current() == NULL)
+    struct nook__worker *worker = nook__here();
+    if (worker == NULL || nook__current(worker) == NULL)
         return nook__no_task();
-    int rc = try(waiter, MUST_WAIT);
-    return rc == MUST_WAIT ? nook__park(&waiter->wait) : rc;
+    struct nook__run *run = worker->run;
+    nook__lock(run);
+    nook__take_over(object);
+    int rc = kind->attempt(object, what);
+    if (rc == MUST_WAIT)
+        return wait_for(kind, object, list, what, NOOK__CALLER);
+    leave(run, object);
+    return rc;
+}
+
+/* One attempt; `busy` where it would have to wait. */
+INLINED int try(const struct kind *kind, void *object, void *what, int busy)
+{
+    struct nook__run *run = enter(object);
+    if (run == NULL)
+        return nook__no_task();
+    int rc = kind->attempt(object, what);
+    leave(run, object);
+    return rc == MUST_WAIT ? busy : rc;
 }
 
 /* --- lock ------------------------------------------------------------------- */
 
-static int attempt_lock(struct waiter *self)
+static int attempt_lock(void *object, void *what)
 {
-    nook_lock *lock = self->object;
+    nook_lock *lock = object;
+    (void)what;
     if (lock->nook__locked)
-        return 0;
+        return MUST_WAIT;
     lock->nook__locked = 1;
-    return 1;
+    return 0;
 }
+
+static const struct kind a_lock = {attempt_lock, begin, undo, "a lock"};
 
 static void release(nook_lock *lock)
 {
@@ -179,18 +223,12 @@ static void release(nook_lock *lock)
 
 int nook_lock_acquire(nook_lock *lock)
 {
-    if (lock == NULL)
-        return NOOK_EINVAL;
-    struct waiter waiter = NEW_WAITER("a lock", &lock->nook__waiters, lock, attempt_lock);
-    return obtain(&waiter);
+    return lock != NULL ? obtain(&a_lock, lock, &lock->nook__waiters, NULL) : NOOK_EINVAL;
 }
 
 int nook_lock_try(nook_lock *lock)
 {
-    if (lock == NULL)
-        return NOOK_EINVAL;
-    struct waiter waiter = NEW_WAITER("a lock", &lock->nook__waiters, lock, attempt_lock);
-    return try(&waiter, NOOK_EBUSY);
+    return lock != NULL ? try(&a_lock, lock, NULL, NOOK_EBUSY) : NOOK_EINVAL;
 }
 
 int nook_lock_release(nook_lock *lock)
@@ -226,10 +264,13 @@ void nook_lock_leave(nook_lock **held)
 
 /* --- event ------------------------------------------------------------------ */
 
-static int attempt_event(struct waiter *self)
+static int attempt_event(void *object, void *what)
 {
-    return ((nook_event *)self->object)->nook__set;
+    (void)what;
+    return ((nook_event *)object)->nook__set ? 0 : MUST_WAIT;
 }
+
+static const struct kind an_event = {attempt_event, begin, undo, "an event"};
 
 void nook__event_set(nook_event *event)
 {
@@ -270,10 +311,7 @@ int nook_event_is_set(const nook_event *event)
 
 int nook_event_wait(nook_event *event)
 {
-    if (event == NULL)
-        return NOOK_EINVAL;
-    struct waiter waiter = NEW_WAITER("an event", &event->nook__waiters, event, attempt_event);
-    return obtain(&waiter);
+    return event != NULL ? obtain(&an_event, event, &event->nook__waiters, NULL) : NOOK_EINVAL;
 }
 
 /* --- condition -------------------------------------------------------------- */
@@ -287,11 +325,9 @@ static int begin_condition(struct nook__wait *wait, nook_task *task)
         wait->result = NOOK_EPERM;
         return 0;
     }
-    waiter->task = task;
-    waiter->number = 1; /* it has let the lock go */
-    append(waiter);
+    *(int *)waiter->what = 1;
     release(condition->lock);
-    return 1;
+    return begin(wait, task);
 }
 
 /* As asyncio: a cancel meanwhile is remembered, not obeyed, unless every park answers so. */
@@ -310,11 +346,14 @@ int nook_condition_wait(nook_condition *condition)
 {
     if (condition == NULL || condition->lock == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter =
-        NEW_WAITER("a condition", &condition->nook__waiters, condition, NULL);
-    waiter.wait.begin = begin_condition;
+    int let_go = 0; /* the lock */
+    struct waiter waiter = {
+        .wait = {.begin = begin_condition, .undo = undo, NOOK__WAITS("a condition")},
+        .what = &let_go,
+        .list = &condition->nook__waiters,
+        .object = condition};
     int rc = nook__park(&waiter.wait);
-    return waiter.number != 0 ? acquire_again(condition->lock, rc) : rc;
+    return let_go ? acquire_again(condition->lock, rc) : rc;
 }
 
 int nook_condition_wait_for(nook_condition *condition, int (*predicate)(void *arg), void *arg)
@@ -349,31 +388,30 @@ int nook_condition_notify_all(nook_condition *condition)
 /* --- semaphore -------------------------------------------------------------- */
 
 /* While somebody waits the value is 0: what is given back is handed over. */
-static int attempt_semaphore(struct waiter *self)
+static int attempt_semaphore(void *object, void *what)
 {
-    nook_semaphore *semaphore = self->object;
+    nook_semaphore *semaphore = object;
+    (void)what;
     if (semaphore->value == 0)
-        return 0;
+        return MUST_WAIT;
     semaphore->value--;
-    return 1;
+    return 0;
 }
+
+static const struct kind a_semaphore = {attempt_semaphore, begin, undo, "a semaphore"};
 
 int nook_semaphore_acquire(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter =
-        NEW_WAITER("a semaphore", &semaphore->nook__waiters, semaphore, attempt_semaphore);
-    return obtain(&waiter);
+    return obtain(&a_semaphore, semaphore, &semaphore->nook__waiters, NULL);
 }
 
 int nook_semaphore_try(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter =
-        NEW_WAITER("a semaphore", &semaphore->nook__waiters, semaphore, attempt_semaphore);
-    return try(&waiter, NOOK_EBUSY);
+    return try(&a_semaphore, semaphore, NULL, NOOK_EBUSY);
 }
 
 int nook_semaphore_release(nook_semaphore *semaphore)
@@ -404,29 +442,25 @@ static void open_barrier(nook_barrier *barrier, int result)
 }
 
 /* Numbers are given by the order of those who wait now: who was cancelled gave its back. */
-static int attempt_barrier(struct waiter *self)
+static int attempt_barrier(void *object, void *what)
 {
-    nook_barrier *barrier = self->object;
-    if (barrier->nook__broken) {
-        self->wait.result = NOOK_EBROKEN;
-        return 1;
-    }
+    nook_barrier *barrier = object;
+    if (barrier->nook__broken)
+        return NOOK_EBROKEN;
     if (barrier->nook__waiting + 1 < barrier->parties)
-        return 0;
+        return MUST_WAIT;
     size_t number = 0;
     for (struct waiter *w = barrier->nook__waiters.nook__first; w != NULL; w = w->next)
-        w->number = number++;
-    self->number = number;
+        *(size_t *)w->what = number++;
+    *(size_t *)what = number;
     open_barrier(barrier, 0);
-    return 1;
+    return 0;
 }
 
 static int begin_barrier(struct nook__wait *wait, nook_task *task)
 {
-    if (!begin(wait, task))
-        return 0;
     ((nook_barrier *)waiter_of(wait)->object)->nook__waiting++;
-    return 1;
+    return begin(wait, task);
 }
 
 static void undo_barrier(struct nook__wait *wait, nook_task *task)
@@ -435,17 +469,17 @@ static void undo_barrier(struct nook__wait *wait, nook_task *task)
     ((nook_barrier *)waiter_of(wait)->object)->nook__waiting--;
 }
 
+static const struct kind a_barrier = {attempt_barrier, begin_barrier, undo_barrier,
+                                      "a barrier"};
+
 int nook_barrier_wait(nook_barrier *barrier, size_t *index)
 {
     if (barrier == NULL || barrier->parties == 0)
         return NOOK_EINVAL;
-    struct waiter waiter =
-        NEW_WAITER("a barrier", &barrier->nook__waiters, barrier, attempt_barrier);
-    waiter.wait.begin = begin_barrier;
-    waiter.wait.undo = undo_barrier;
-    int rc = obtain(&waiter);
+    size_t number = 0;
+    int rc = obtain(&a_barrier, barrier, &barrier->nook__waiters, &number);
     if (rc == 0 && index != NULL)
-        *index = waiter.number;
+        *index = number;
     return rc;
 }
 
@@ -551,86 +585,67 @@ static void *pull(nook_queue *queue)
     return item;
 }
 
-static int attempt_put(struct waiter *self)
+static int attempt_put(void *object, void *item)
 {
-    nook_queue *queue = self->object;
-    struct waiter *getter;
-    self->wait.result = queue->closed ? NOOK_ECLOSED : 0;
-    if (queue->closed)
-        return 1;
-    if (queue->capacity != 0 && queue->len == queue->capacity)
-        return 0;
-    getter = take_first(&queue->getters);
+    nook_queue *queue = object;
+    struct waiter *getter = take_first(&queue->getters);
     if (getter != NULL) {
+        *(void **)getter->what = item;
         queue->unfinished++;
-        getter->item = self->item;
         wake(getter, 0);
-        return 1;
+        return 0;
     }
-    self->wait.result = push(queue, self->item);
-    queue->unfinished += self->wait.result == 0;
-    return 1;
+    if (queue->closed)
+        return NOOK_ECLOSED;
+    if (queue->capacity != 0 && queue->len == queue->capacity)
+        return MUST_WAIT;
+    int rc = push(queue, item);
+    queue->unfinished += rc == 0;
+    return rc;
 }
 
-static int attempt_get(struct waiter *self)
+/* *item is set where it returns 0; or by who puts one, where it has waited. */
+static int attempt_get(void *object, void *item)
 {
-    nook_queue *queue = self->object;
-    struct waiter *putter;
-    if (queue->len == 0) {
-        self->wait.result = NOOK_ECLOSED;
-        return queue->closed;
-    }
-    self->wait.result = 0;
-    self->item = pull(queue);
-    putter = take_first(&queue->putters);
+    nook_queue *queue = object;
+    if (queue->len == 0)
+        return queue->closed ? NOOK_ECLOSED : MUST_WAIT;
+    *(void **)item = pull(queue);
+    struct waiter *putter = take_first(&queue->putters);
     if (putter != NULL) {
-        (void)push(queue, putter->item); /* there is room: one was just taken */
+        (void)push(queue, putter->what); /* there is room: one was just taken */
         queue->unfinished++;
         wake(putter, 0);
     }
-    return 1;
+    return 0;
 }
+
+static const struct kind room_in_a_queue = {attempt_put, begin, undo, "room in a queue"};
+static const struct kind an_item = {attempt_get, begin, undo, "an item in a queue"};
 
 int nook_queue_put(nook_queue *queue, void *item)
 {
-    if (queue == NULL)
-        return NOOK_EINVAL;
-    struct waiter waiter = NEW_WAITER("room in a queue", &queue->putters, queue, attempt_put);
-    waiter.item = item;
-    return obtain(&waiter);
+    return queue != NULL ? obtain(&room_in_a_queue, queue, &queue->putters, item)
+                         : NOOK_EINVAL;
 }
 
 int nook_queue_try_put(nook_queue *queue, void *item)
 {
-    if (queue == NULL)
-        return NOOK_EINVAL;
-    struct waiter waiter = NEW_WAITER("room in a queue", &queue->putters, queue, attempt_put);
-    waiter.item = item;
-    return try(&waiter, NOOK_EAGAIN);
+    return queue != NULL ? try(&room_in_a_queue, queue, item, NOOK_EAGAIN) : NOOK_EINVAL;
 }
 
 int nook_queue_get(nook_queue *queue, void **item)
 {
     if (queue == NULL || item == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter =
-        NEW_WAITER("an item in a queue", &queue->getters, queue, attempt_get);
-    int rc = obtain(&waiter);
-    if (rc == 0)
-        *item = waiter.item;
-    return rc;
+    return obtain(&an_item, queue, &queue->getters, item);
 }
 
 int nook_queue_try_get(nook_queue *queue, void **item)
 {
     if (queue == NULL || item == NULL)
         return NOOK_EINVAL;
-    struct waiter waiter =
-        NEW_WAITER("an item in a queue", &queue->getters, queue, attempt_get);
-    int rc = try(&waiter, NOOK_EAGAIN);
-    if (rc == 0)
-        *item = waiter.item;
-    return rc;
+    return try(&an_item, queue, item, NOOK_EAGAIN);
 }
 
 int nook_queue_close(nook_queue *queue)
@@ -666,16 +681,15 @@ int nook_queue_task_done(nook_queue *queue)
     return rc;
 }
 
-static int attempt_join(struct waiter *self)
+static int attempt_join(void *object, void *what)
 {
-    return ((nook_queue *)self->object)->unfinished == 0;
+    (void)what;
+    return ((nook_queue *)object)->unfinished == 0 ? 0 : MUST_WAIT;
 }
+
+static const struct kind all_done = {attempt_join, begin, undo, "the items of a queue"};
 
 int nook_queue_join(nook_queue *queue)
 {
-    if (queue == NULL)
-        return NOOK_EINVAL;
-    struct waiter waiter =
-        NEW_WAITER("the items of a queue", &queue->joiners, queue, attempt_join);
-    return obtain(&waiter);
+    return queue != NULL ? obtain(&all_done, queue, &queue->joiners, NULL) : NOOK_EINVAL;
 }
