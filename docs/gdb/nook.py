@@ -60,15 +60,16 @@ def is_running(run, task):
 def state(run, task):
     if is_running(run, task):
         return "running"
-    return "parked" if number(task["wait"]) != 0 else "ready"
+    return "parked" if number(task["life"]["wait"]) != 0 else "ready"
 
 
 def place(task):
     """What a parked task waits for, and where."""
-    wait = task["wait"].dereference()
+    life = task["life"]
+    wait = life["wait"].dereference()
     said = ", waits for %s" % (text(wait["kind"]) or "something")
-    if number(task["at"]) != 0:
-        return said + " in " + site(task["at"])
+    if number(life["at"]) != 0:
+        return said + " in " + site(life["at"])
     caller = number(wait["caller"])
     if caller == 0:
         return said

@@ -189,8 +189,12 @@ int nook__context_give_to(nook_context *context, nook_context *to)
         return 0;
     to->map.weight += context->map.weight;
     NOOK__COUNT(contexts, -1);
-    give_memory(context);
     return 1;
+}
+
+void nook__context_end(nook_context *context)
+{
+    nook__block_give(NOOK__CONTEXT_BLOCK, context);
 }
 
 int nook__context_move(nook_context *from, nook_context *to, uint32_t n)
@@ -208,6 +212,8 @@ void nook__context_drop(nook_context *context, uint32_t n)
     if (__builtin_expect(
             !is_free(context, n) || !nook__context_give_to(context, nook__current_get()), 0))
         drop_counting(context, n);
+    else
+        give_memory(context);
 }
 
 void nook_context_unref(nook_context *context)

@@ -51,10 +51,12 @@ void nook__context_drop(nook_context *context, uint32_t n);
 /*
  * The same in two steps, for a copy that was not changed. 1: the caller has all n references,
  * and others hold what the copy holds, so that nothing but memory goes with it. And then to a
- * context that the caller may write: 1: it is gone; 0: the two are not of one root.
+ * context that the caller may write: 1: it is gone, but for its memory; 0: the two are not of
+ * one root. The third gives that up, where it does not lodge.
  */
 int nook__context_goes_quietly(nook_context *context, uint32_t n);
 int nook__context_give_to(nook_context *context, nook_context *to);
+void nook__context_end(nook_context *context);
 
 /*
  * Contexts in memory that somebody else has, of the size and alignment of one. Who has it is

@@ -18,9 +18,9 @@ static int deliver(nook_task *task)
 {
     if (nook__is(task->body, NOOK__TOLD))
         return 0;
-    if (task->body->wait == NULL || task->body->wait->undo == NULL)
+    if (task->body->life->wait == NULL || task->body->life->wait->undo == NULL)
         nook__mark(task->body, NOOK__TO_CANCEL);
-    else if (task->body->wait->next != NULL)
+    else if (task->body->life->wait->next != NULL)
         return 1;
     else
         nook__interrupt(task);
@@ -41,31 +41,31 @@ int nook__take_cancel(nook_task *task)
 /* The path down to the task that is being asked leads through `passing`. */
 static nook_task *go_down(nook_task *from, nook_task *to)
 {
-    to->body->passing = 1;
-    to->body->passed_on = 0;
-    to->body->passed_by = from;
-    (void)to->body->wait->next(to->body->wait, 1);
+    to->body->life->passing = 1;
+    to->body->life->passed_on = 0;
+    to->body->life->passed_by = from;
+    (void)to->body->life->wait->next(to->body->life->wait, 1);
     return to;
 }
 
 /* A circle has nobody but those on the path: the last of them must give in itself. */
 static nook_task *go_up(nook_task *task)
 {
-    task->body->passing = 0;
-    if (!task->body->passed_on)
+    task->body->life->passing = 0;
+    if (!task->body->life->passed_on)
         nook__interrupt(task);
-    return task->body->passed_by;
+    return task->body->life->passed_by;
 }
 
 void nook__pass_on(nook_task *task)
 {
     task = go_down(NULL, task);
     while (task != NULL) {
-        nook_task *next = task->body->wait->next(task->body->wait, 0);
+        nook_task *next = task->body->life->wait->next(task->body->life->wait, 0);
         if (next == NULL) {
             task = go_up(task);
-        } else if (!next->body->passing) {
-            task->body->passed_on = 1;
+        } else if (!next->body->life->passing) {
+            task->body->life->passed_on = 1;
             next->body->requests++;
             if (deliver(next))
                 task = go_down(task, next);
@@ -165,7 +165,7 @@ static void expire(struct nook__run *run, struct nook__timer *timer)
 static struct nook__deadline *find(const nook_deadline *deadline)
 {
     nook_task *task = nook_task_current();
-    struct nook__deadline *scope = task != NULL ? task->body->deadline : NULL;
+    struct nook__deadline *scope = task != NULL ? task->body->life->deadline : NULL;
     while (scope != NULL && scope->named != deadline)
         scope = scope->outer;
     return scope;
@@ -208,12 +208,12 @@ int nook_deadline_enter_at(nook_deadline *deadline, uint64_t ns, const char *fil
     *scope = (struct nook__deadline){.timer = {.fire = expire},
                                      .task = task,
                                      .named = deadline,
-                                     .outer = task->body->deadline,
+                                     .outer = task->body->life->deadline,
                                      .file = file,
                                      .line = line};
     int rc = arm(scope, ns);
     if (rc == 0)
-        task->body->deadline = scope;
+        task->body->life->deadline = scope;
     else
         free(scope);
     return rc;
@@ -252,9 +252,9 @@ int nook_deadline_expired(const nook_deadline *deadline)
 /* Until this has the lock, it could come to its time. What the scope came to. */
 static int close_innermost(nook_task *task)
 {
-    struct nook__deadline *scope = task->body->deadline;
+    struct nook__deadline *scope = task->body->life->deadline;
     int rc = 0;
-    task->body->deadline = scope->outer;
+    task->body->life->deadline = scope->outer;
     nook__lock(task->run);
     nook__timer_remove(task->run, &scope->timer);
     if (scope->expired)
@@ -269,7 +269,7 @@ int nook_deadline_exit(nook_deadline *deadline)
     nook_task *task = nook_task_current();
     if (nook__lost() != NULL)
         return NOOK_EFORKED;
-    if (task == NULL || task->body->deadline == NULL || task->body->deadline->named != deadline)
+    if (task == NULL || task->body->life->deadline == NULL || task->body->life->deadline->named != deadline)
         return NOOK_EINVAL;
     int rc = close_innermost(task);
     deadline->nook__expired = rc != 0;
@@ -281,8 +281,8 @@ int nook__deadlines_left(nook_task *task, const struct nook__deadline *outer)
     int left = 0;
     if (nook__lost() != NULL) /* the lock may be held for ever */
         return 0;
-    for (; task->body->deadline != outer; left = 1) {
-        nook__scope_left(task, task->body->deadline->file, task->body->deadline->line);
+    for (; task->body->life->deadline != outer; left = 1) {
+        nook__scope_left(task, task->body->life->deadline->file, task->body->life->deadline->line);
         (void)close_innermost(task);
     }
     return left;

@@ -8,7 +8,7 @@
  * each group the place of the one outside it. `live` counts what is in the list, and
  * what is about to be.
  */
-#include "run.h"
+#include "room.h"
 
 #include <nook/group.h>
 #include <stdio.h>
@@ -56,24 +56,24 @@ long nook_scopes_left(nook_scope_left *last)
 /* Nobody tells the group of this one's end any more. */
 static void let_go(nook_task *task)
 {
-    nook__list_remove(&task->body->member.link);
-    nook__list_remove(&task->body->in_group);
+    nook__list_remove(&nook__room_of(task->body)->member.link);
+    nook__list_remove(&nook__room_of(task->body)->in_group);
     nook__cancel(task);
 }
 
 int nook__groups_left(nook_task *task, unsigned depth)
 {
-    if (task->body->scope.depth <= depth)
+    if (task->body->life->scope.depth <= depth)
         return 0;
-    for (struct nook__link *link = task->body->members.next, *next;
-         link != &task->body->members; link = next) {
-        nook_task *member = NOOK__CONTAINER(link, struct nook__body, in_group)->task;
+    for (struct nook__link *link = task->body->life->members.next, *next;
+         link != &task->body->life->members; link = next) {
+        nook_task *member = NOOK__CONTAINER(link, struct nook__room, in_group)->body.task;
         next = link->next;
         if (member->body->group_depth > depth)
             let_go(member);
     }
-    nook__scope_left(task, task->body->scope.file, task->body->scope.line);
-    task->body->scope.depth = depth;
+    nook__scope_left(task, task->body->life->scope.file, task->body->life->scope.line);
+    task->body->life->scope.depth = depth;
     return 1;
 }
 
@@ -94,10 +94,10 @@ static void abort_group(nook_group *group)
 {
     nook_task *parent = group->nook__parent;
     group->nook__state |= ABORTING;
-    for (struct nook__link *link = parent->body->members.next; link != &parent->body->members;
+    for (struct nook__link *link = parent->body->life->members.next; link != &parent->body->life->members;
          link = link->next) {
-        nook_task *task = NOOK__CONTAINER(link, struct nook__body, in_group)->task;
-        if (task->body->member.owner == group)
+        nook_task *task = NOOK__CONTAINER(link, struct nook__room, in_group)->body.task;
+        if (nook__room_of(task->body)->member.owner == group)
             nook__cancel(task);
     }
 }
@@ -126,7 +126,7 @@ static void account(nook_group *group, nook_task *task)
 
 static void member_ended(struct nook__joiner *joiner, nook_task *task)
 {
-    nook__list_remove(&task->body->in_group);
+    nook__list_remove(&nook__room_of(task->body)->in_group);
     account(joiner->owner, task);
 }
 
@@ -137,7 +137,7 @@ int nook_group_enter_at(nook_group *group, const char *file, unsigned line)
     nook_task *task = nook_task_current();
     if (group == NULL)
         return NOOK_EINVAL;
-    if (task == NULL || task->body->ending)
+    if (task == NULL || task->body->life->ending)
         return nook__no_task();
     if (has(group, ENTERED))
         return NOOK_EBUSY;
@@ -145,11 +145,11 @@ int nook_group_enter_at(nook_group *group, const char *file, unsigned line)
     *group = (nook_group){.errors = group->errors,
                           .room = group->room,
                           .nook__parent = task,
-                          .nook__outer_file = task->body->scope.file,
-                          .nook__outer_line = task->body->scope.line,
-                          .nook__depth = task->body->scope.depth + 1,
+                          .nook__outer_file = task->body->life->scope.file,
+                          .nook__outer_line = task->body->life->scope.line,
+                          .nook__depth = task->body->life->scope.depth + 1,
                           .nook__state = ENTERED};
-    task->body->scope = (struct nook__place){file, line, group->nook__depth};
+    task->body->life->scope = (struct nook__place){file, line, group->nook__depth};
     nook__unlock(task->run);
     return 0;
 }
@@ -176,9 +176,9 @@ static void join_group(nook_group *group, nook_task *task)
         return;
     }
     task->body->group_depth = group->nook__depth;
-    task->body->member = (struct nook__joiner){.ended = member_ended, .owner = group};
-    nook__list_append(&task->body->joiners, &task->body->member.link);
-    nook__list_append(&parent->body->members, &task->body->in_group);
+    nook__room_of(task->body)->member = (struct nook__joiner){.ended = member_ended, .owner = group};
+    nook__list_append(&task->body->joiners, &nook__room_of(task->body)->member.link);
+    nook__list_append(&parent->body->life->members, &nook__room_of(task->body)->in_group);
     if (has(group, ABORTING))
         nook__cancel(task);
 }
@@ -297,7 +297,7 @@ static int outcome(nook_group *group, int result, int cancelled)
 static int may_exit(const nook_group *group, const nook_task *task)
 {
     return has(group, ENTERED) && !has(group, EXITING) && group->nook__parent == task &&
-           group->nook__depth <= task->body->scope.depth;
+           group->nook__depth <= task->body->life->scope.depth;
 }
 
 int nook_group_exit(nook_group *group, int result)
@@ -305,7 +305,7 @@ int nook_group_exit(nook_group *group, int result)
     nook_task *task = nook_task_current();
     if (group == NULL)
         return NOOK_EINVAL;
-    if (task == NULL || task->body->ending)
+    if (task == NULL || task->body->life->ending)
         return nook__no_task();
     if (!may_exit(group, task))
         return NOOK_EINVAL;
@@ -320,7 +320,7 @@ int nook_group_exit(nook_group *group, int result)
     nook__lock(task->run);
     int rc = outcome(group, result, cancelled);
     group->nook__state = FINISHED;
-    task->body->scope = (struct nook__place){group->nook__outer_file, group->nook__outer_line,
+    task->body->life->scope = (struct nook__place){group->nook__outer_file, group->nook__outer_line,
                                              group->nook__depth - 1};
     nook__unlock(task->run);
     return left ? NOOK_ESCOPE : rc;

@@ -161,15 +161,15 @@ static int take_turn(nook_task *task)
 {
     if (task == NULL)
         return nook__no_task();
-    if (task->body->turns++ < TURNS)
+    if (task->body->life->turns++ < TURNS)
         return 0;
-    task->body->turns = 0;
+    task->body->life->turns = 0;
     return nook_yield();
 }
 
 static int wait_until(nook_task *task, int fd, unsigned event)
 {
-    task->body->turns = 0;
+    task->body->life->turns = 0;
     return nook_wait_fd(fd, event, NULL);
 }
 

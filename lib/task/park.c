@@ -69,8 +69,8 @@ static int land(void *arg)
     struct nook__worker *worker = arg;
     struct nook__body *task = nook__current(worker), *left = worker->left;
     int yielded =
-        !task->in_park; /* asked now: what is buried may call back, and that may park */
-    nook__fiber_arrive(&task->fiber);
+        !task->life->in_park; /* asked now: what is buried may call back, and that may park */
+    nook__fiber_arrive(&task->life->fiber);
     worker->left = NULL;
     if (left != NULL && worker->parking != NULL)
         commit(worker, left, worker->parking);
@@ -81,13 +81,13 @@ static int land(void *arg)
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, struct nook__body *task)
 {
-    nook__fiber_leave(&task->fiber, &worker->fiber, 0);
+    nook__fiber_leave(&task->life->fiber, &worker->fiber, 0);
     nook__switch(&task->event.sw, &worker->sw);
 }
 
 NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, struct nook__body *task)
 {
-    nook__fiber_leave(&worker->fiber, &task->fiber, 0);
+    nook__fiber_leave(&worker->fiber, &task->life->fiber, 0);
     nook__switch_on(&worker->sw, &task->event.sw, land, worker);
     nook__fiber_arrive(&worker->fiber);
 }
@@ -96,7 +96,7 @@ NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, struct nook
 NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, struct nook__body *task,
                                         struct nook__body *next)
 {
-    nook__fiber_leave(&task->fiber, &next->fiber, 0);
+    nook__fiber_leave(&task->life->fiber, &next->life->fiber, 0);
     if (NOOK__ASAN)
         return nook__switch_on(&task->event.sw, &next->event.sw, land, worker);
     return nook__switch(&task->event.sw, &next->event.sw);
@@ -109,12 +109,13 @@ NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, struct n
         (void)pass_to(worker, task, next);
         return;
     }
-    nook__fiber_leave(&task->fiber, &next->fiber, 0);
+    nook__fiber_leave(&task->life->fiber, &next->life->fiber, 0);
     nook__switch_on(&task->event.sw, &next->event.sw, land, worker);
 }
 
-static int start(struct nook__worker *worker, struct nook__body *task);
-static int unwanted(struct nook__body *task);
+static int start(struct nook__worker *worker, struct nook__body *task,
+                 struct nook__body *leaver);
+static inline int unwanted(struct nook__body *task);
 
 /* 1: the worker need not look round, nor for what others may take as well. */
 static inline int undisturbed(const struct nook__worker *worker)
@@ -123,23 +124,19 @@ static inline int undisturbed(const struct nook__worker *worker)
            !nook__inbox_news(&worker->inbox);
 }
 
-/* Who is next, where there is nothing to do but to switch to that; it stays in the queue. */
+/* Who is next, where the worker need do nothing else first, and neither who leaves (`asks`) nor
+ * who is next asks for a closer look, but for what `may` says; it stays in the queue. */
 static inline struct nook__body *straight_on(const struct nook__worker *worker,
-                                             const struct nook__body *task, uint64_t turn)
+                                             const struct nook__link *at, uint64_t turn,
+                                             unsigned asks, unsigned may)
 {
-    struct nook__event *first =
-        NOOK__CONTAINER(task->event.link.next, struct nook__event, link);
+    struct nook__event *first = NOOK__CONTAINER(at->next, struct nook__event, link);
     if (turn >= atomic_load_explicit(&worker->straight, memory_order_relaxed) ||
-        first == &task->event || nook__look(&task->event, first) || nook__watched())
+        &first->link == at ||
+        (asks | (atomic_load_explicit(&first->look, memory_order_relaxed) & ~may)) != 0 ||
+        nook__watched())
         return NULL;
     return NOOK__CONTAINER(first, struct nook__body, event);
-}
-
-/* Out of the queue, to run. */
-static inline void take_straight(struct nook__worker *worker, struct nook__body *next)
-{
-    atomic_store_explicit(&next->event.ready, 0, memory_order_release);
-    nook__queue_go(worker, &next->event.link);
 }
 
 static inline struct nook__body *task_of(struct nook__event *event)
@@ -149,16 +146,39 @@ static inline struct nook__body *task_of(struct nook__event *event)
                : NULL;
 }
 
+/* Out of the queue, to run. */
+static inline void take(struct nook__worker *worker, struct nook__body *next)
+{
+    atomic_store_explicit(&next->event.ready, 0, memory_order_release);
+    nook__queue_go(worker, &next->event.link);
+}
+
 /* What comes next, out of the queue and started, where that is a task; NULL where the worker
- * is due. */
-static struct nook__body *successor(struct nook__worker *worker)
+ * is due. `leaver`: who has ended, and whose stack a new one may have; NULL: nobody. */
+static __attribute__((noinline)) struct nook__body *look_for(struct nook__worker *worker,
+                                                             struct nook__body *leaver)
 {
     struct nook__body *task = undisturbed(worker) ? task_of(nook__queue_next(worker)) : NULL;
-    if (task == NULL || (!nook__started(task) && (unwanted(task) || start(worker, task) != 0)))
+    if (task == NULL ||
+        (!nook__started(task) && (unwanted(task) || start(worker, task, leaver) != 0)))
         return NULL;
     nook__unready(&task->event);
     nook__queue_go(worker, &task->event.link);
     return task;
+}
+
+/* The same, and mostly that takes no looking. */
+static inline struct nook__body *successor(struct nook__worker *worker, unsigned asks,
+                                           struct nook__body *leaver)
+{
+    struct nook__body *next =
+        straight_on(worker, worker->at, nook__turns(worker), asks, NOOK__NEW);
+    if (next == NULL)
+        return look_for(worker, leaver);
+    if (!nook__started(next) && start(worker, next, leaver) != 0)
+        return NULL;
+    take(worker, next);
+    return next;
 }
 
 static inline void count_park(struct nook__body *task)
@@ -171,10 +191,10 @@ static inline void count_park(struct nook__body *task)
 static __attribute__((noinline)) int park_unusual(struct nook__body *task,
                                                   struct nook__wait *wait)
 {
-    if (task->ending)
+    if (task->life->ending)
         return nook__no_task();
     nook__unmark(task, NOOK__UNUSUAL);
-    struct nook__mask *mask = task->mask;
+    struct nook__mask *mask = task->life->mask;
     nook_task *it = task->task;
     nook__mask_off(mask);
     int rc = nook__park(wait);
@@ -187,7 +207,7 @@ static __attribute__((noinline)) int park_unusual(struct nook__body *task,
 static inline void note_park(struct nook__body *task, const struct nook__wait *wait)
 {
     (void)wait; /* where there are no probes */
-    task->in_park = 1;
+    task->life->in_park = 1;
     count_park(task);
     NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
 }
@@ -196,12 +216,12 @@ static inline void note_park(struct nook__body *task, const struct nook__wait *w
  * here. At its first park it moves, which is for who comes next. */
 static inline int registers_itself(const struct nook__body *task)
 {
-    return task->seated && nook__stays(&task->event);
+    return task->life->seated && nook__stays(&task->event);
 }
 
 static inline int park_result(struct nook__body *task, struct nook__wait *wait)
 {
-    task->in_park = 0;
+    task->life->in_park = 0;
     nook__take_over(wait);
     if (nook__is(task, NOOK__TO_CANCEL) && wait->empty &&
         (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) && nook__take_cancel(task->task))
@@ -233,13 +253,10 @@ int nook__park(struct nook__wait *wait)
     struct nook__body *task = worker != NULL ? nook__current(worker) : NULL;
     if (task == NULL)
         return nook__no_task();
-    struct nook__body *next = straight_on(worker, task, nook__turns(worker));
-    if (next != NULL)
-        take_straight(worker, next);
-    else if (nook__is(task, NOOK__UNUSUAL))
+    unsigned asks = atomic_load_explicit(&task->event.look, memory_order_relaxed);
+    if (__builtin_expect(asks & NOOK__UNUSUAL, 0))
         return park_unusual(task, wait);
-    else
-        next = successor(worker);
+    struct nook__body *next = successor(worker, asks, NULL);
     nook_task *it = task->task;
     note_park(task, wait);
     if (next != NULL) {
@@ -256,16 +273,18 @@ int nook__park_locked(struct nook__wait *wait)
 {
     struct nook__worker *worker = nook__here();
     struct nook__body *task = nook__current(worker);
-    struct nook__body *next = straight_on(worker, task, nook__turns(worker));
+    struct nook__body *next =
+        straight_on(worker, &task->event.link, nook__turns(worker),
+                    atomic_load_explicit(&task->event.look, memory_order_relaxed), 0);
     if (next == NULL || !registers_itself(task)) {
         nook__unlock(worker->run);
         return nook__park(wait);
     }
-    take_straight(worker, next);
+    take(worker, next);
     note_park(task, wait);
     NOOK__PROBE2(task_switch, task->id, next->id);
     task->chain = nook__current_swap(next->chain);
-    task->wait = wait;
+    task->life->wait = wait;
     (void)wait->begin(wait, task->task);
     nook__unlock(worker->run);
     nook__turn(worker, next);
@@ -287,8 +306,8 @@ static void leave_context(struct nook__body *task)
 static __attribute__((noinline)) void run_ends(struct nook__body *task)
 {
     struct nook__at_end *first;
-    while ((first = task->ends) != NULL) {
-        task->ends = first->next;
+    while ((first = task->life->ends) != NULL) {
+        task->life->ends = first->next;
         leave_context(task);
         first->fn(first->user);
         free(first);
@@ -299,27 +318,33 @@ static __attribute__((noinline)) void run_ends(struct nook__body *task)
 static void live(nook_task *it)
 {
     struct nook__body *task = it->body;
-    task->in_park = 0;
+    task->life->in_park = 0;
     nook__take_over(it); /* from who spawned it */
     int result = task->fn(task->arg);
     task = it->body; /* it may have moved */
     task->result = result;
-    task->ending = 1;
+    task->life->ending = 1;
     nook__mark(task, NOOK__UNUSUAL);
-    if (task->ends != NULL || nook__current_get() != task->context)
+    if (task->life->ends != NULL || nook__current_get() != task->context)
         run_ends(task);
     nook__hand_over(it);
 }
 
 /* To its own context: one is the chain's, which a task has not left when it ends. */
 enum { OWN_REFS = 2 };
-static nook_context *end(struct nook__worker *worker, struct nook__body *task);
+NOOK__INLINED nook_context *end(struct nook__worker *worker, struct nook__body *task);
 
 /* Its copy goes to who is next, where that is of the same origin: nobody counts then. */
 static void drop_copy(nook_context *copy, const struct nook__body *next)
 {
-    if (copy != NULL && (next == NULL || !nook__context_give_to(copy, next->chain)))
+    if (copy == NULL)
+        return;
+    if (next == NULL || !nook__context_give_to(copy, next->chain))
         nook__context_drop(copy, OWN_REFS);
+    else if (copy->lodges)
+        nook__room_context_left(copy);
+    else
+        nook__context_end(copy);
 }
 
 /*
@@ -333,65 +358,108 @@ static struct nook__body *end_here(struct nook__worker *worker, struct nook__bod
     task->chain = nook__state_swap(worker->own);
     nook_context *copy = end(worker, task);
     task = it->body;
-    struct nook__body *next = nook__lost() == NULL ? successor(worker) : NULL;
+    struct nook__body *next = nook__lost() == NULL ? successor(worker, 0, task) : NULL;
     drop_copy(copy, next);
     worker->own = nook__state_swap(next != NULL ? next->chain : NULL);
     nook__turn(worker, next != NULL ? next : task);
     return next;
 }
 
+/*
+ * One task after another, while each finds a new one next, and that one comes to this stack.
+ */
 NOOK__UNINSTRUMENTED static struct nook__exit entry(void *arg)
 {
     nook_task *it = arg;
-    struct nook__body *next = NULL;
-    live(it);
-    struct nook__worker *worker = nook__here();
-    if (worker == NULL)
-        worker = nook__lost();
-    else if (worker->run->direct)
-        next = end_here(worker, it->body);
-    struct nook__body *task = it->body; /* not where it was, if it has ended */
-    worker->parking = NULL;
-    if (next == NULL) {
-        NOOK__PROBE2(task_switch, task->id, UINT64_C(0));
-        nook__fiber_leave(&task->fiber, &worker->fiber, 1);
-        return (struct nook__exit){&worker->sw, NULL};
+    for (;;) {
+        struct nook__body *next = NULL;
+        live(it);
+        struct nook__worker *worker = nook__here();
+        if (worker == NULL)
+            worker = nook__lost();
+        else if (worker->run->direct)
+            next = end_here(worker, it->body);
+        struct nook__body *task = it->body; /* not where it was, if it has ended */
+        worker->parking = NULL;
+        NOOK__PROBE2(task_switch, task->id, next != NULL ? next->id : UINT64_C(0));
+        if (next == NULL) {
+            nook__fiber_leave(&task->life->fiber, &worker->fiber, 1);
+            return (struct nook__exit){&worker->sw, NULL};
+        }
+        if (nook__has_life(task)) {
+            worker->left = task;
+            nook__fiber_leave(&task->life->fiber, &next->life->fiber, 1);
+            return (struct nook__exit){&next->event.sw, worker};
+        }
+        nook__switch_renew();
+        it = next->task;
+        bury(worker, task);
     }
-    NOOK__PROBE2(task_switch, task->id, next->id);
-    worker->left = task;
-    nook__fiber_leave(&task->fiber, &next->fiber, 1);
-    return (struct nook__exit){&next->event.sw, worker};
 }
 
 /* --- a worker's step ------------------------------------------------------ */
 
-static int start(struct nook__worker *worker, struct nook__body *task)
+/* So that what a task uses of it can be told. */
+static __attribute__((noinline)) void clear_stack(struct nook__life *life)
 {
-    struct nook__stack stack;
+    struct nook__stack stack = life->stack;
+    struct nook__stacks *stacks = life->stacks;
+    nook__stack_clear(&stack);
+    nook__life_new(life, stacks, &stack);
+}
+
+/* A stack of its own, prepared. */
+static int seat(struct nook__worker *worker, struct nook__body *task, struct nook__life **out)
+{
+    struct nook__life *life;
     if (task->stacks == NULL) /* it came from a thread that could not ask for them */
         return NOOK_ENOMEM;
-    int rc = nook__spare_stack_get(worker, task->stacks, &stack);
+    int rc = nook__spare_stack_get(worker, task->stacks, &life);
     if (rc != 0)
         return rc;
     if (worker->run->watch.measure_stacks)
-        nook__stack_clear(&stack);
-    struct nook__room *room = nook__room_place(&stack);
-    rc = nook__switch_prepare(&task->event.sw, stack.low, (size_t)((char *)room - stack.low),
-                              entry, land, task->task);
+        clear_stack(life);
+    rc = nook__switch_prepare(&task->event.sw, life->stack.low,
+                              (size_t)((char *)life - life->stack.low), entry, land,
+                              task->task);
     if (rc != 0) {
-        nook__spare_stack_put(worker, task->stacks, &stack);
+        nook__spare_stack_put(worker, life);
         return rc;
     }
-    task->stack = stack;
+    nook__fiber_new(&life->fiber, life->stack.low, life->stack.size);
+    *out = life;
+    return 0;
+}
+
+/* 1: the end of the stack is nobody's any more, and tools need not be told who runs on it. */
+static inline int may_follow(const struct nook__worker *worker, const struct nook__body *task,
+                             struct nook__body *leaver)
+{
+    struct nook__life *life = leaver->life;
+    return !NOOK__TSAN && !worker->spares.watched && !life->seated &&
+           life->stacks == task->stacks;
+}
+
+static int start(struct nook__worker *worker, struct nook__body *task,
+                 struct nook__body *leaver)
+{
+    struct nook__life *life;
+    if (leaver != NULL && may_follow(worker, task, leaver)) {
+        life = leaver->life;
+        nook__life_over(leaver);
+    } else {
+        int rc = seat(worker, task, &life);
+        if (rc != 0)
+            return rc;
+    }
+    nook__life_begin(life);
     if (task->event.link.next != worker->at) /* mostly a task that has not run either */
         nook__room_expect(
             NOOK__CONTAINER(task->event.link.next, struct nook__room, body.event));
-    nook__fiber_new(&task->fiber, stack.low, stack.size);
-    nook__fiber_name(&task->fiber, task->name);
+    nook__fiber_name(&life->fiber, task->name);
     nook__unmark(task, NOOK__NEW);
-    task->in_park = 1; /* a cancel on its way in is for its first park */
     NOOK__PROBE2(task_start, task->id, &task->name[0]);
-    atomic_store_explicit(&task->stack_low, (uintptr_t)stack.low, memory_order_release);
+    atomic_store_explicit(&task->life, life, memory_order_release);
     return 0;
 }
 
@@ -405,7 +473,7 @@ static struct nook__body *carry(struct nook__worker *worker, struct nook__body *
     if (run->hooks.in != NULL)
         run->hooks.in(task->task, run->hooks.user);
     if (run->save_errno)
-        *errno_address() = task->saved_errno;
+        *errno_address() = task->life->saved_errno;
     NOOK__PROBE2(task_switch, UINT64_C(0), task->id);
     resume(worker, task);
     task = nook__current(worker);
@@ -415,7 +483,7 @@ static struct nook__body *carry(struct nook__worker *worker, struct nook__body *
         return NULL;
     }
     if (run->save_errno)
-        task->saved_errno = *errno_address();
+        task->life->saved_errno = *errno_address();
     if (run->hooks.out != NULL)
         run->hooks.out(task->task, run->hooks.user);
     nook__running_set(worker, NULL);
@@ -429,7 +497,7 @@ static inline int begin(struct nook__wait *wait, struct nook__body *task)
     if (wait->begin == NULL || (wait->over != NULL && wait->over(wait)) ||
         !wait->begin(wait, task->task))
         return 0;
-    task->wait = wait;
+    task->life->wait = wait;
     return 1;
 }
 
@@ -464,7 +532,7 @@ static inline void register_wait(struct nook__run *run, struct nook__body *task,
  */
 static __attribute__((noinline)) struct nook__body *settle(struct nook__body *made)
 {
-    struct nook__room *room = nook__room_place(&made->stack);
+    struct nook__room *room = &NOOK__CONTAINER(made->life, struct nook__seat, life)->room;
     nook__room_furnish(room, made);
     nook__room_move(nook__room_of(made), room);
     nook__watchdog_pass(made->run);
@@ -500,7 +568,7 @@ static void wake_joiners(struct nook__body *task)
         struct nook__joiner *joiner =
             NOOK__CONTAINER(task->joiners.next, struct nook__joiner, link);
         nook__list_remove(&joiner->link);
-        if (joiner == &task->member)
+        if (joiner == &nook__room_of(task)->member)
             group = joiner;
         else
             joiner->ended(joiner, task->task);
@@ -513,7 +581,7 @@ static void wake_joiners(struct nook__body *task)
  * Gives up the context, before anybody hears of the end. Where nothing but memory goes with
  * it, and there is no other worker to see it later, it is returned instead: the caller does.
  */
-static nook_context *end_context(struct nook__run *run, struct nook__body *task)
+NOOK__INLINED nook_context *end_context(struct nook__run *run, struct nook__body *task)
 {
     nook_context *context = nook__task_take_context(task->task);
     if (task->shared)
@@ -537,11 +605,11 @@ static nook_context *end_context(struct nook__run *run, struct nook__body *task)
  * Under the lock, and nobody who does not hold it finds it any more. Where somebody does, or
  * is to hear of its error, its body does not go with its stack.
  */
-static struct nook__body *outlive(struct nook__worker *worker, struct nook__body *task)
+static __attribute__((noinline)) struct nook__body *outlive(struct nook__worker *worker,
+                                                            struct nook__body *task)
 {
-    if (!nook__settled(task) ||
-        (atomic_load_explicit(&task->task->refs, memory_order_relaxed) == 1 &&
-         task->failed_in == NULL))
+    if (atomic_load_explicit(&task->task->refs, memory_order_relaxed) == 1 &&
+        task->failed_in == NULL)
         return task;
     struct nook__room *room = nook__room_get(worker);
     if (room == NULL)
@@ -551,23 +619,25 @@ static struct nook__body *outlive(struct nook__worker *worker, struct nook__body
 }
 
 /* The task has ended: gives up its context, but for what it returns, and tells who waits. */
-static nook_context *end(struct nook__worker *worker, struct nook__body *task)
+NOOK__INLINED nook_context *end(struct nook__worker *worker, struct nook__body *task)
 {
     struct nook__run *run = worker->run;
     worker->ending = 1;
     nook__take_over(task->task);
-    int left = task->deadline != NULL && nook__deadlines_left(task->task, NULL);
-    if (left || task->scope.depth > 0)
+    int left = task->life->deadline != NULL && nook__deadlines_left(task->task, NULL);
+    if (left || task->life->scope.depth > 0)
         task->result = NOOK_ESCOPE;
     nook_context *copy = end_context(run, task);
     if (run->hooks.end != NULL)
         run->hooks.end(task->task, run->hooks.user);
     worker->ending = 0;
     nook__lock(run);
-    (void)nook__groups_left(task->task, 0);
+    if (task->life->scope.depth > 0)
+        (void)nook__groups_left(task->task, 0);
     NOOK__PROBE2(task_end, task->id, task->result);
     nook__list_remove(&task->all);
-    task = outlive(worker, task);
+    if (nook__settled(task))
+        task = outlive(worker, task);
     atomic_store_explicit(&task->task->done, 1, memory_order_release);
     wake_joiners(task);
     nook__loop_task_ended(run);
@@ -580,20 +650,21 @@ static nook_context *end(struct nook__worker *worker, struct nook__body *task)
 /* The stack goes back, and with it the body that lies there, unless somebody holds that. */
 static void leave_stack(struct nook__worker *worker, struct nook__body *task)
 {
-    struct nook__room *seat = nook__room_place(&task->stack);
+    struct nook__life *life = task->life;
     nook_task *it = task->task;
-    if (!task->seated) {
-        nook__spare_stack_put(worker, task->stacks, &task->stack);
-        return;
-    }
     if (nook__settled(task)) {
         if (atomic_load_explicit(&it->refs, memory_order_acquire) > 1 ||
             task->failed_in != NULL)
             return;
         it->body = NULL;
         free(task->text);
+    } else {
+        nook__life_over(task);
     }
-    nook__room_leave(seat, 1);
+    if (life->seated)
+        nook__room_leave(&NOOK__CONTAINER(life, struct nook__seat, life)->room, 1);
+    else
+        nook__spare_stack_put(worker, life);
 }
 
 /* It has ended, and nobody is on its stack any more. */
@@ -601,20 +672,20 @@ static void bury(struct nook__worker *worker, struct nook__body *task)
 {
     nook_task *it = task->task;
     nook__watchdog_pass(worker->run);
-    if (nook__started(task)) {
-        nook__fiber_free(&task->fiber);
-        nook__switch_discard(&task->event.sw);
-        atomic_store_explicit(&task->stack_low, 0, memory_order_relaxed);
+    nook__switch_discard(&task->event.sw);
+    if (nook__has_life(task)) {
+        nook__fiber_free(&task->life->fiber);
+        atomic_store_explicit(&task->life->stack_low, 0, memory_order_relaxed);
         leave_stack(worker, task);
     }
-    nook_task_unref(it);
+    nook__task_leave(it);
 }
 
 /* Without what is at its end. */
 static size_t stack_used(const struct nook__body *task)
 {
-    const struct nook__stack *stack = &task->stack;
-    return nook__stack_depth(stack, (const char *)nook__room_place(stack));
+    const struct nook__stack *stack = &task->life->stack;
+    return nook__stack_depth(stack, (const char *)nook__seat_of(stack));
 }
 
 static void finish(struct nook__worker *worker, struct nook__body *task)
@@ -627,12 +698,19 @@ static void finish(struct nook__worker *worker, struct nook__body *task)
     bury(worker, it->body);
 }
 
-static int unwanted(struct nook__body *task)
+static __attribute__((noinline)) int unwanted_by_many(struct nook__body *task)
 {
     nook__lock(task->run);
     int unwanted = nook__is(task, NOOK__TO_CANCEL) || nook__breaking(task->run);
     nook__unlock(task->run);
     return unwanted;
+}
+
+static inline int unwanted(struct nook__body *task)
+{
+    if (!task->run->solo)
+        return unwanted_by_many(task);
+    return nook__is(task, NOOK__TO_CANCEL) || nook__breaking(task->run);
 }
 
 /* It never runs. */
@@ -650,7 +728,7 @@ static void run_task(struct nook__worker *worker, struct nook__body *task)
 {
     struct nook__wait *wait;
     if (!nook__started(task)) {
-        int rc = unwanted(task) ? NOOK_ECANCELED : start(worker, task);
+        int rc = unwanted(task) ? NOOK_ECANCELED : start(worker, task, NULL);
         if (rc != 0) {
             give_up(worker, task, rc);
             return;
@@ -744,18 +822,18 @@ void nook__run_at_once(nook_task *task)
 
 void nook__wake(nook_task *task, int result)
 {
-    task->body->wait->result = result;
+    task->body->life->wait->result = result;
     NOOK__PROBE2(task_wake, task->body->id, result);
-    nook__hand_over(task->body->wait);
-    task->body->wait = NULL;
+    nook__hand_over(task->body->life->wait);
+    task->body->life->wait = NULL;
     nook__ready(task->run, &task->body->event);
 }
 
 void nook__interrupt(nook_task *task)
 {
-    if (task->body->wait == NULL || task->body->wait->undo == NULL)
+    if (task->body->life->wait == NULL || task->body->life->wait->undo == NULL)
         return;
-    task->body->wait->undo(task->body->wait, task);
+    task->body->life->wait->undo(task->body->life->wait, task);
     nook__mark(task->body, NOOK__TOLD);
     nook__wake(task, NOOK_ECANCELED);
 }
@@ -792,7 +870,9 @@ int nook_yield(void)
     if (__builtin_expect(task == NULL, 0))
         return yield_by_parking();
     uint64_t turn = nook__turns(worker);
-    struct nook__body *next = straight_on(worker, task, turn);
+    struct nook__body *next =
+        straight_on(worker, &task->event.link, turn,
+                    atomic_load_explicit(&task->event.look, memory_order_relaxed), 0);
     if (__builtin_expect(next == NULL, 0))
         return yield_by_parking();
     struct nook__event *first = &next->event;
@@ -858,7 +938,7 @@ static int begin_move(struct nook__wait *wait, nook_task *task)
     }
     nook__home_set(&task->body->event,
                    NOOK__CONTAINER(wait, struct move, wait)->worker | NOOK__ROAMS);
-    task->body->moved = 1;
+    task->body->life->moved = 1;
     return 0;
 }
 

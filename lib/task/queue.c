@@ -370,9 +370,9 @@ int nook__roams(struct nook__event *event)
     if (nook__stays(event))
         return 0;
     struct nook__body *task = NOOK__CONTAINER(event, struct nook__body, event);
-    if (!task->moved)
+    if (!task->life->moved)
         return nook__started(task) && !is_inside(task);
-    task->moved = 0; /* where it said */
+    task->life->moved = 0; /* where it said */
     return 0;
 }
 

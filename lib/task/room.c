@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a task's body lies, and its own context.
+ * Where a task's body lies, its own context, and what it has while it has a stack.
  *
  * They are made beside, for a task that has not started has no stack. When it parks for the
  * first time both move to the end of its own stack; the context only where nobody has asked for
@@ -14,6 +14,10 @@
  * When it ends, and somebody still holds it who may ask for its result, the body moves from
  * the stack again before it is said to have ended. Where there is no memory for that, it keeps
  * its stack until it goes; and so does a context that outlives its task.
+ *
+ * What only a task with a stack has lies at the end of that from its start on: its life. So a
+ * batch of new tasks is as few lines of the caches as it can be, and lives, one after the other
+ * at the same place, are in the nearest.
  */
 #include "room.h"
 
@@ -158,9 +162,9 @@ struct nook__room *nook__room_new(void)
     nook__list_init(&room->body.event.link);
     nook__list_init(&room->body.all);
     nook__list_init(&room->body.joiners);
-    nook__list_init(&room->body.members);
-    nook__list_init(&room->body.in_group);
-    nook__list_init(&room->body.member.link);
+    nook__life_over(&room->body);
+    nook__list_init(&room->in_group);
+    nook__list_init(&room->member.link);
     atomic_init(&room->users, 1);
     return room;
 }
@@ -175,22 +179,22 @@ void nook__room_free(struct nook__room *room)
 
 /* --- users ----------------------------------------------------------------------- */
 
-static void give_stack_back(const struct nook__room *room)
+static void give_stack_back(struct nook__room *room)
 {
     struct nook__worker *worker = nook__here();
-    struct nook__stacks *stacks = room->stacks;
-    struct nook__stack stack = room->stack;
+    struct nook__life *life = &NOOK__CONTAINER(room, struct nook__seat, room)->life;
+    struct nook__stack stack = life->stack;
     if (worker != NULL)
-        nook__spare_stack_put(worker, stacks, &stack);
+        nook__spare_stack_put(worker, life);
     else
-        nook__stack_put(stacks, &stack);
+        nook__stack_put(life->stacks, &stack);
 }
 
 void nook__room_leave(struct nook__room *room, unsigned n)
 {
     if (!nook__refs_drop(&room->users, n))
         return;
-    if (room->stack.low != NULL)
+    if (room->seat)
         give_stack_back(room);
     else
         nook__room_put(room);
@@ -212,9 +216,9 @@ static unsigned char holders_mark(void)
 int nook__hold(const nook_task *task)
 {
     atomic_uchar *held = (atomic_uchar *)(uintptr_t)&task->held;
-    unsigned char mark = holders_mark();
     if (NOOK__ALONE)
         return 0;
+    unsigned char mark = holders_mark();
     for (;;) {
         unsigned char seen = atomic_load_explicit(held, memory_order_relaxed);
         if (seen != mark && atomic_compare_exchange_weak_explicit(
@@ -233,7 +237,7 @@ void nook__let_go(const nook_task *task, int held)
 
 /* --- moving -------------------------------------------------------------------- */
 
-/* In small pieces, as nook__body_clear. */
+/* In small pieces, which are stores: the whole is a call. */
 static void copy_body(struct nook__body *to, const struct nook__body *from)
 {
     enum { PART = 16 };
@@ -250,19 +254,20 @@ static int in_its_place(const struct nook__body *body)
     return nook__here()->at == &body->event.link;
 }
 
-static void move_links(struct nook__body *from, struct nook__body *to)
+static void move_links(struct nook__room *from, struct nook__room *to)
 {
-    if (from->event.ready || in_its_place(from))
-        nook__list_replace(&from->event.link, &to->event.link);
+    struct nook__body *body = &from->body;
+    if (body->event.ready || in_its_place(body))
+        nook__list_replace(&body->event.link, &to->body.event.link);
     else
-        nook__list_init(&to->event.link); /* whoever took it out may have left it as it was */
-    if (in_its_place(from))
-        nook__here()->at = &to->event.link;
-    nook__list_replace(&from->all, &to->all);
-    nook__list_replace(&from->joiners, &to->joiners);
-    nook__list_replace(&from->members, &to->members);
-    nook__list_replace(&from->in_group, &to->in_group);
+        nook__list_init(&to->body.event.link); /* whoever took it out may have left it as is */
+    if (in_its_place(body))
+        nook__here()->at = &to->body.event.link;
+    nook__list_replace(&body->all, &to->body.all);
+    nook__list_replace(&body->joiners, &to->body.joiners);
+    to->member = from->member;
     nook__list_replace(&from->member.link, &to->member.link);
+    nook__list_replace(&from->in_group, &to->in_group);
 }
 
 /* Its own, which only it and its chain know. Nobody else counts the users then. */
@@ -282,10 +287,9 @@ static void move_context(struct nook__room *to, struct nook__body *body)
 
 void nook__room_furnish(struct nook__room *room, struct nook__body *body)
 {
-    room->stacks = body->stacks;
-    room->stack = body->stack;
+    room->seat = 1;
     atomic_store_explicit(&room->users, 1, memory_order_relaxed);
-    body->seated = 1;
+    NOOK__CONTAINER(room, struct nook__seat, room)->life.seated = 1;
     move_context(room, body);
 }
 
@@ -294,16 +298,31 @@ void nook__room_move(struct nook__room *from, struct nook__room *to)
     nook_task *task = from->body.task;
     int held = nook__hold(task);
     copy_body(&to->body, &from->body);
-    move_links(&from->body, &to->body);
+    move_links(from, to);
     /* As a spare one's. */
     atomic_store_explicit(&from->body.event.ready, 0, memory_order_relaxed);
     from->body.text = NULL;
+    nook__life_over(&from->body);
     task->body = &to->body;
     nook__let_go(task, held);
 }
 
-struct nook__room *nook__room_place(const struct nook__stack *stack)
+/* --- seats ----------------------------------------------------------------------- */
+
+const struct nook__life nook__unborn = {
+    .members = {(struct nook__link *)(uintptr_t)&nook__unborn.members,
+                (struct nook__link *)(uintptr_t)&nook__unborn.members}};
+
+struct nook__seat *nook__seat_of(const struct nook__stack *stack)
 {
     uintptr_t top = (uintptr_t)nook__stack_top(stack);
-    return (struct nook__room *)((top - sizeof(struct nook__room)) & ~(uintptr_t)(LINE - 1));
+    return (struct nook__seat *)((top - sizeof(struct nook__seat)) & ~(uintptr_t)(LINE - 1));
+}
+
+void nook__life_new(struct nook__life *life, struct nook__stacks *stacks,
+                    const struct nook__stack *stack)
+{
+    nook__list_init(&life->members);
+    life->stacks = stacks;
+    life->stack = *stack;
 }

@@ -10,8 +10,16 @@ struct nook__room {
     struct nook__body body; /* the first member: one is the other */
     nook_context context;
     atomic_uint users; /* the body, or the task that runs on the stack; the context */
-    struct nook__stacks *stacks;
-    struct nook__stack stack; /* whose end this is; low is NULL: of none */
+    int seat;          /* it is one's */
+    /* So far what all tasks use. */
+    struct nook__joiner member; /* of the group that it is in, */
+    struct nook__link in_group; /* in the list of who entered that */
+};
+
+/* The end of a stack. */
+struct nook__seat {
+    struct nook__life life;
+    struct nook__room room;
 };
 
 /* For a task that is new. It has one user, the body, which is as new. NULL: no memory. */
@@ -19,8 +27,17 @@ struct nook__room *nook__room_new(void);
 void nook__room_free(struct nook__room *room);
 /* Before there are any, and each time the same. */
 void nook__room_watched(int by_a_tool);
-/* At the end of a stack, which the room gives up with its last user. */
-struct nook__room *nook__room_place(const struct nook__stack *stack);
+/* At the end of a stack, which its room gives up with its last user. */
+struct nook__seat *nook__seat_of(const struct nook__stack *stack);
+/* On a stack that comes from its pool; and whenever a task comes to it. */
+void nook__life_new(struct nook__life *life, struct nook__stacks *stacks,
+                    const struct nook__stack *stack);
+static inline void nook__life_begin(struct nook__life *life)
+{
+    memset(life, 0, offsetof(struct nook__life, members));
+    atomic_store_explicit(&life->stack_low, (uintptr_t)life->stack.low, memory_order_relaxed);
+    life->in_park = 1; /* a cancel on its way in is for its first park */
+}
 /* n users less. */
 void nook__room_leave(struct nook__room *room, unsigned n);
 
@@ -29,10 +46,8 @@ static inline void nook__room_expect(const struct nook__room *room)
 {
     const char *lines = (const char *)room;
 #pragma GCC unroll 8
-    for (size_t at = 0; at < offsetof(struct nook__body, members); at += NOOK__LINE)
+    for (size_t at = 0; at < offsetof(struct nook__room, member); at += NOOK__LINE)
         __builtin_prefetch(lines + at, 1);
-    __builtin_prefetch(lines + offsetof(struct nook__room, context), 1);
-    __builtin_prefetch(lines + offsetof(struct nook__room, users), 1);
 }
 
 /* The memory of one that was new. */
@@ -59,7 +74,19 @@ static inline struct nook__room *nook__room_of(struct nook__body *body)
 /* 1: it lies on the task's stack. */
 static inline int nook__settled(struct nook__body *body)
 {
-    return nook__room_of(body)->stack.low != NULL;
+    return nook__room_of(body)->seat;
+}
+
+/* The stack is about to go. */
+static inline void nook__life_over(struct nook__body *body)
+{
+    atomic_store_explicit(&body->life, (struct nook__life *)(uintptr_t)&nook__unborn,
+                          memory_order_relaxed);
+}
+
+static inline int nook__has_life(const struct nook__body *body)
+{
+    return body->life != &nook__unborn;
 }
 
 /* By the worker: the room at the end of its stack, for a task that has left it; its context
@@ -68,21 +95,37 @@ void nook__room_furnish(struct nook__room *room, struct nook__body *body);
 /* The body is in the other room from here on, of a task that does not run. Under the lock. */
 void nook__room_move(struct nook__room *from, struct nook__room *to);
 
-/* A task with a room, as new. NULL: no memory. */
-nook_task *nook__record_new(struct nook__room *room);
-static inline nook_task *nook__record_get(struct nook__worker *worker)
+/* A record with a room, as new. NULL: no memory. */
+nook_task *nook__pair_new(struct nook__worker *worker);
+static inline nook_task *nook__pair_get(struct nook__worker *worker)
 {
-    struct nook__room *room = nook__room_get(worker);
-    nook_task *task = worker != NULL ? worker->spares.tasks : NULL;
-    if (room == NULL || task == NULL)
-        return nook__record_new(room);
-    worker->spares.tasks = task->spare;
-    __builtin_prefetch(task->spare, 1);
-    worker->spares.n_tasks--;
+    struct nook__body *body = worker != NULL ? worker->spares.pairs : NULL;
+    if (body == NULL)
+        return nook__pair_new(worker);
+    nook_task *task = body->task;
+    worker->spares.pairs = body->value;
+    worker->spares.n_bodies--;
+    nook__room_expect((struct nook__room *)worker->spares.pairs);
+    nook__body_clear(body);
     atomic_init(&task->done, 0);
-    task->body = &room->body;
-    room->body.task = task;
     return task;
+}
+
+/* Nobody knows it any more. The second where the two do not stay together. */
+void nook__pair_part(nook_task *task);
+static inline void nook__pair_put(nook_task *task)
+{
+    struct nook__worker *worker = nook__here();
+    struct nook__body *body = task->body;
+    if (worker == NULL || body == NULL || worker->spares.n_bodies >= worker->spares.most ||
+        body->text != NULL || nook__settled(body) ||
+        atomic_load_explicit(&nook__room_of(body)->users, memory_order_acquire) != 1) {
+        nook__pair_part(task);
+        return;
+    }
+    body->value = worker->spares.pairs;
+    worker->spares.pairs = body;
+    worker->spares.n_bodies++;
 }
 
 #endif

@@ -185,7 +185,7 @@ static void break_all(struct nook__run *run)
     for (struct nook__link *link = run->tasks.next, *next; link != &run->tasks; link = next) {
         nook_task *task = NOOK__CONTAINER(link, struct nook__body, all)->task;
         next = link->next;
-        if (task->body->wait == NULL || task->body->wait->undo == NULL)
+        if (task->body->life->wait == NULL || task->body->life->wait->undo == NULL)
             nook__mark(task->body, NOOK__TO_CANCEL);
         nook__interrupt(task);
     }

@@ -30,6 +30,7 @@
 #include <string.h>
 
 #include "annotate.h"
+#include "base/alone.h"
 #include "base/thread_word.h"
 #include "overflow.h"
 #include "stack.h"
@@ -102,6 +103,9 @@ static inline struct nook__link *nook__list_pop(struct nook__link *list)
     return link;
 }
 
+/* What lies on everybody's way, and has few callers. */
+#define NOOK__INLINED static inline __attribute__((always_inline))
+
 #define NOOK__CONTAINER(pointer, type, member) \
     ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
@@ -146,13 +150,6 @@ static inline unsigned nook__home(const struct nook__event *event)
 static inline int nook__stays(const struct nook__event *event)
 {
     return (atomic_load_explicit(&event->worker, memory_order_relaxed) & NOOK__ROAMS) == 0;
-}
-
-/* 1: one of them asks for a closer look. */
-static inline int nook__look(const struct nook__event *from, const struct nook__event *to)
-{
-    return (atomic_load_explicit(&from->look, memory_order_relaxed) |
-            atomic_load_explicit(&to->look, memory_order_relaxed)) != 0;
 }
 
 /* One that is in no queue. */
@@ -315,12 +312,40 @@ struct nook__place {
 };
 
 /*
+ * What a task has while it has a stack, at whose end this lies. Who has not started or has ended
+ * has nook__unborn, where everything is zero, and which nobody may write.
+ */
+struct nook__life {
+    struct nook__wait *wait;
+    atomic_uintptr_t stack_low; /* 0: it has none */
+    struct nook__at_end *ends;
+    struct nook__deadline *deadline; /* the innermost that it has entered */
+    struct nook__place scope;        /* its innermost group */
+    struct nook__mask *mask;         /* NULL: it never set one */
+    nook_task *passed_by;            /* a cancel goes through here, and came from there */
+    const nook_site *at;             /* where it says that it parks */
+    int saved_errno;
+    unsigned turns;        /* of I/O, since it parked for that */
+    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
+    unsigned char ending, passing, passed_on;
+    unsigned char moved;  /* it said where it resumes */
+    unsigned char seated; /* it has been at the end of its stack, whose room is in use */
+    /* Up to here it is zero in the beginning. */
+    _Alignas(16) struct nook__link members; /* of the groups that it has entered */
+    struct nook__stacks *stacks;
+    struct nook__stack stack;
+    struct nook__fiber fiber;
+};
+
+extern const struct nook__life nook__unborn __attribute__((visibility("hidden")));
+
+/*
  * What a task is to its run and to itself, in three places: where it is made; on its own stack,
  * once it has parked; and beside again when it has ended and somebody still holds it: room.c.
  * Those that are spare keep what the lists are, which is empty.
  *
  * By lines of the caches: many tasks are spawned before the first of them runs, and then it
- * counts how many lines that takes. A task that never parks has no use for the last two.
+ * counts how many lines that takes.
  */
 struct nook__body {
     /* What a switch needs. */
@@ -329,54 +354,35 @@ struct nook__body {
     struct nook__event event;
     /* What others need of it: who joins it, gives it up. */
     struct nook__run *run;
-    nook_task *task;            /* whose it is */
-    int shared;                 /* others may use its context, which its worker keeps */
-    unsigned group_depth;       /* of the group that it is in */
-    struct nook__link joiners;  /* in order: who waits, and who is called */
-    void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
+    nook_task *task; /* whose it is */
+    _Atomic(struct nook__life *) life;
+    int shared;                /* others may use its context, which its worker keeps */
+    unsigned group_depth;      /* of the group that it is in */
+    struct nook__link joiners; /* in order: who waits, and who is called */
+    struct nook__link all;
     /* From here on it is all zero when it is made. */
     _Alignas(16) int result;
     unsigned requests;        /* of cancellation, not taken back */
     nook_context *failed_in;  /* see failure.c */
-    nook_task *passed_by;     /* a cancel goes through here, and came from there */
     _Atomic uint64_t unheard; /* the run that is to hear of its error; 0: none */
-    /* What it has when it starts, parks and ends. */
-    struct nook__wait *wait;
-    atomic_uintptr_t stack_low; /* 0: it has none */
-    struct nook__at_end *ends;
-    struct nook__deadline *deadline; /* the innermost that it has entered */
-    struct nook__place scope;        /* its innermost group */
-    void *value;                     /* the other result */
-    char *text;                      /* the name as others have it; NULL: nobody asked */
-    struct nook__mask *mask;         /* NULL: it never set one */
-    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
-    unsigned char ending, passing, passed_on;
-    unsigned char moved;   /* it said where it resumes */
-    unsigned char awaited; /* the run's stage waits for its end */
-    unsigned char seated;  /* it has been at the end of its stack, whose room is in use */
-    int saved_errno;
-    unsigned turns;      /* of I/O, since it parked for that */
-    const nook_site *at; /* where it says that it parks */
-    /* Up to here. The rest is given when it is made, or enlisted, or starts. */
-    _Alignas(16) struct nook__link all;
-    nook_task_fn fn;
+    void *value;              /* the other result */
+    char *text;               /* the name as others have it; NULL: nobody asked */
+    unsigned char awaited;    /* the run's stage waits for its end */
+    /* Up to here. The rest is given when it is made, or enlisted. */
+    _Alignas(16) nook_task_fn fn;
     void *arg;
-    nook_context *context; /* held, by who is not the task itself */
+    void (*discard)(void *arg); /* in place of fn, where that never runs; NULL: nothing */
+    nook_context *context;      /* held, by who is not the task itself */
     struct nook__stacks *stacks;
-    struct nook__stack stack;
     /* Read by reports. */
     uint64_t id, parent; /* the task that spawned it: its number */
-    char name[32];
-    const nook_site *site; /* where it was spawned */
     uint64_t born;
-    struct nook__link members;  /* of the groups that it has entered */
-    struct nook__joiner member; /* of the group that it is in, */
-    struct nook__link in_group; /* in the list of who entered that */
-    struct nook__fiber fiber;
+    const nook_site *site; /* where it was spawned */
+    char name[32];
 };
 
 #define NOOK__ZERO_FROM offsetof(struct nook__body, result)
-#define NOOK__ZERO_TO offsetof(struct nook__body, all)
+#define NOOK__ZERO_TO offsetof(struct nook__body, fn)
 
 /* What everybody holds of a task: it stays where it is. */
 struct nook_task {
@@ -546,28 +552,27 @@ struct nook__watchdog {
  * What a worker keeps of tasks that have ended, for the next: the last come is the next to go,
  * for it is in the caches. Only the worker touches it.
  */
-enum { NOOK__RECORDS_KEPT = 16384, NOOK__ROOMS_KEPT = 10240, NOOK__STACKS_KEPT = 16 };
+enum { NOOK__TASKS_KEPT = 10240, NOOK__STACKS_KEPT = 16 };
 
 struct nook__spares {
-    nook_task *tasks;          /* a list, by `spare` */
-    struct nook__body *bodies; /* a list, by `value` */
-    unsigned n_tasks, n_bodies, most;
+    struct nook__body *pairs;  /* each with its record: a list, by `value` */
+    struct nook__body *bodies; /* without one: the same */
+    nook_task *tasks;          /* records alone: a list, by `spare` */
+    unsigned n_bodies;         /* in both lists */
+    unsigned n_tasks, most;
     int watched; /* a tool looks at each use of memory, and must be told of a stack's */
     unsigned n_stacks;
-    struct nook__stacks *stacks; /* whose the stacks are */
-    struct nook__stack stack[NOOK__STACKS_KEPT];
+    struct nook__stacks *stacks;               /* whose the stacks are */
+    struct nook__life *life[NOOK__STACKS_KEPT]; /* at their ends */
 };
 
 void nook__spares_open(struct nook__spares *spares);
 /* Nobody runs on the worker any more. */
 void nook__spares_close(struct nook__spares *spares);
-/* Nobody knows it any more. */
-void nook__record_put(nook_task *task);
-/* As nook__stack_get and put, by the worker. */
+/* By the worker: the end of a stack, of a kept one or of one from nook__stack_get, and back. */
 int nook__spare_stack_get(struct nook__worker *worker, struct nook__stacks *stacks,
-                          struct nook__stack *out);
-void nook__spare_stack_put(struct nook__worker *worker, struct nook__stacks *stacks,
-                           struct nook__stack *stack);
+                          struct nook__life **out);
+void nook__spare_stack_put(struct nook__worker *worker, struct nook__life *life);
 
 /*
  * What any worker may take, first come, first out: put in by its worker alone. `head` and
@@ -687,13 +692,9 @@ static inline void nook__unlock(struct nook__run *run)
         pthread_mutex_unlock(&run->lock);
 }
 
-/* In small pieces, which are stores: of one large piece gcc makes a slow string instruction. */
 static inline void nook__body_clear(struct nook__body *body)
 {
-    enum { PIECE = 16 };
-#pragma GCC unroll 16
-    for (size_t at = NOOK__ZERO_FROM; at < NOOK__ZERO_TO; at += PIECE)
-        memset((char *)body + at, 0, PIECE);
+    memset((char *)body + NOOK__ZERO_FROM, 0, NOOK__ZERO_TO - NOOK__ZERO_FROM);
 }
 
 /*
@@ -863,15 +864,21 @@ static inline void nook__settle_on(struct nook__event *event, unsigned worker)
 /* Under the lock. The second does the same at once where there is one worker, and this is it.
  */
 void nook__ready_anywhere(struct nook__run *run, struct nook__event *event);
-static inline void nook__ready(struct nook__run *run, struct nook__event *event)
+NOOK__INLINED void nook__ready_by(struct nook__worker *here, struct nook__run *run,
+                                 struct nook__event *event)
 {
     struct nook__worker *only = run->workers;
-    if (!run->solo || run->schedule != NULL || nook__here() != only) {
+    if (!run->solo || run->schedule != NULL || here != only) {
         nook__ready_anywhere(run, event);
         return;
     }
     nook__settle_on(event, 1);
     nook__enqueue(only, event);
+}
+
+static inline void nook__ready(struct nook__run *run, struct nook__event *event)
+{
+    nook__ready_by(nook__here(), run, event);
 }
 
 /* The same for a real run of several workers. */
@@ -961,7 +968,7 @@ static inline void nook__due_now(struct nook__worker *worker)
 }
 
 /* By the worker. */
-static inline struct nook__body *nook__current(struct nook__worker *worker)
+static inline struct nook__body *nook__current(const struct nook__worker *worker)
 {
     return atomic_load_explicit(&worker->current, memory_order_relaxed);
 }
@@ -1016,6 +1023,15 @@ int nook__run_real(struct nook__sizes **sizes, nook_task_fn main, void *arg,
 int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
                     const nook_task_options *options, const nook_site *site);
 void nook__task_unmake(nook_task *task);
+/* Nobody holds it any more. */
+void nook__task_gone(nook_task *task);
+/* One reference less. */
+static inline void nook__task_leave(nook_task *task)
+{
+    nook__hand_over(task);
+    if (nook__refs_drop(&task->refs, 1))
+        nook__task_gone(task);
+}
 /* Gives it the next number, once nothing can go wrong any more. */
 void nook__task_number(nook_task *task);
 /* Under the lock: finds its worker. NOOK_EBUSY, NOOK_ENOMEM, as nook__give_context. */

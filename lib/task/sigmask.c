@@ -38,13 +38,13 @@ static void give_back(void *user)
     struct nook__mask *mask = user;
     if (mask->carried)
         nook__mask_off(mask);
-    mask->task->body->mask = NULL;
+    mask->task->body->life->mask = NULL;
     free(mask);
 }
 
 static int require_mask(nook_task *task)
 {
-    if (task->body->mask != NULL)
+    if (task->body->life->mask != NULL)
         return 0;
     struct nook__mask *mask = calloc(1, sizeof(*mask));
     if (mask == NULL)
@@ -55,7 +55,7 @@ static int require_mask(nook_task *task)
         return rc;
     }
     mask->task = task;
-    task->body->mask = mask;
+    task->body->life->mask = mask;
     return 0;
 }
 
@@ -83,11 +83,11 @@ int nook_task_sigmask(int how, const sigset_t *set, sigset_t *old)
         *old = before;
     if (set == NULL)
         return 0;
-    if (!task->body->mask->carried)
-        task->body->mask->workers = before;
+    if (!task->body->life->mask->carried)
+        task->body->life->mask->workers = before;
     pthread_sigmask(SIG_BLOCK, NULL, &now);
-    task->body->mask->carried = differ(&now, &task->body->mask->workers);
-    if (task->body->ending || task->body->mask->carried)
+    task->body->life->mask->carried = differ(&now, &task->body->life->mask->workers);
+    if (task->body->life->ending || task->body->life->mask->carried)
         nook__mark(task->body, NOOK__UNUSUAL);
     else
         nook__unmark(task->body, NOOK__UNUSUAL);
@@ -97,8 +97,8 @@ int nook_task_sigmask(int how, const sigset_t *set, sigset_t *old)
 void nook__workers_mask(sigset_t *out)
 {
     const nook_task *task = nook_task_current();
-    if (task != NULL && task->body->mask != NULL && task->body->mask->carried)
-        *out = task->body->mask->workers;
+    if (task != NULL && task->body->life->mask != NULL && task->body->life->mask->carried)
+        *out = task->body->life->mask->workers;
     else
         pthread_sigmask(SIG_BLOCK, NULL, out);
 }

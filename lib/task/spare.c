@@ -14,24 +14,33 @@ void nook__spares_open(struct nook__spares *spares)
 {
     spares->watched = NOOK__ASAN || nook__on_memcheck();
     nook__room_watched(spares->watched);
-    spares->most = spares->watched ? 0 : NOOK__RECORDS_KEPT;
+    spares->most = spares->watched ? 0 : NOOK__TASKS_KEPT;
+}
+
+static void free_bodies(struct nook__body *body)
+{
+    while (body != NULL) {
+        struct nook__body *next = body->value;
+        nook__room_free(nook__room_of(body));
+        body = next;
+    }
 }
 
 void nook__spares_close(struct nook__spares *spares)
 {
+    for (struct nook__body *body = spares->pairs; body != NULL; body = body->value)
+        free(body->task);
+    free_bodies(spares->pairs);
+    free_bodies(spares->bodies);
     while (spares->tasks != NULL) {
         nook_task *task = spares->tasks;
         spares->tasks = task->spare;
         free(task);
     }
-    while (spares->bodies != NULL) {
-        struct nook__body *body = spares->bodies;
-        spares->bodies = body->value;
-        nook__room_free(nook__room_of(body));
-    }
     while (spares->n_stacks > 0) {
+        struct nook__stack stack = spares->life[--spares->n_stacks]->stack;
         nook__stacks_kept(-1);
-        nook__stack_put(spares->stacks, &spares->stack[--spares->n_stacks]);
+        nook__stack_put(spares->stacks, &stack);
     }
 }
 
@@ -40,8 +49,7 @@ void nook__spares_close(struct nook__spares *spares)
 void nook__room_put(struct nook__room *room)
 {
     struct nook__worker *worker = nook__here();
-    if (worker == NULL || worker->spares.n_bodies >= NOOK__ROOMS_KEPT ||
-        worker->spares.watched) {
+    if (worker == NULL || worker->spares.n_bodies >= worker->spares.most) {
         nook__room_free(room);
         return;
     }
@@ -50,20 +58,33 @@ void nook__room_put(struct nook__room *room)
     worker->spares.n_bodies++;
 }
 
-nook_task *nook__record_new(struct nook__room *room)
+static nook_task *record_get(struct nook__spares *spares)
 {
-    nook_task *task = room != NULL ? calloc(1, sizeof(*task)) : NULL;
+    nook_task *task = spares != NULL ? spares->tasks : NULL;
+    if (task == NULL)
+        return calloc(1, sizeof(*task));
+    spares->tasks = task->spare;
+    spares->n_tasks--;
+    return task;
+}
+
+nook_task *nook__pair_new(struct nook__worker *worker)
+{
+    struct nook__room *room = nook__room_get(worker);
+    nook_task *task =
+        room != NULL ? record_get(worker != NULL ? &worker->spares : NULL) : NULL;
     if (task == NULL) {
         if (room != NULL)
             nook__room_leave(room, 1);
         return NULL;
     }
+    atomic_init(&task->done, 0);
     task->body = &room->body;
     room->body.task = task;
     return task;
 }
 
-void nook__record_put(nook_task *task)
+void nook__pair_part(nook_task *task)
 {
     struct nook__worker *worker = nook__here();
     if (task->body != NULL) {
@@ -81,42 +102,46 @@ void nook__record_put(nook_task *task)
 
 /* --- stacks ------------------------------------------------------------------ */
 
-/* Out of line: its variables would be on the stack of whoever takes what is at hand. */
+/* A new one is filled in here, out of line: what it takes is not on everybody's stack. */
 static __attribute__((noinline)) int get_stack(struct nook__stacks *stacks,
-                                               struct nook__stack *out)
+                                               struct nook__life **out)
 {
-    return nook__stack_get(stacks, out);
+    struct nook__stack stack;
+    int rc = nook__stack_get(stacks, &stack);
+    if (rc != 0)
+        return rc;
+    *out = &nook__seat_of(&stack)->life;
+    nook__life_new(*out, stacks, &stack);
+    return 0;
 }
 
-static __attribute__((noinline)) void put_stack(struct nook__stacks *stacks,
-                                                struct nook__stack *stack)
+static __attribute__((noinline)) void put_stack(const struct nook__life *life)
 {
-    nook__stack_put(stacks, stack);
+    struct nook__stack stack = life->stack;
+    nook__stack_put(life->stacks, &stack);
 }
 
 int nook__spare_stack_get(struct nook__worker *worker, struct nook__stacks *stacks,
-                          struct nook__stack *out)
+                          struct nook__life **out)
 {
     struct nook__spares *spares = &worker->spares;
     if (spares->n_stacks == 0 || spares->stacks != stacks)
         return get_stack(stacks, out);
-    *out = spares->stack[--spares->n_stacks];
+    *out = spares->life[--spares->n_stacks];
     nook__stacks_kept(-1);
     return 0;
 }
 
-void nook__spare_stack_put(struct nook__worker *worker, struct nook__stacks *stacks,
-                           struct nook__stack *stack)
+void nook__spare_stack_put(struct nook__worker *worker, struct nook__life *life)
 {
     struct nook__spares *spares = &worker->spares;
     if (spares->n_stacks == 0)
-        spares->stacks = stacks;
-    if (spares->n_stacks == NOOK__STACKS_KEPT || spares->stacks != stacks) {
-        put_stack(stacks, stack);
+        spares->stacks = life->stacks;
+    if (spares->n_stacks == NOOK__STACKS_KEPT || spares->stacks != life->stacks ||
+        spares->watched) {
+        put_stack(life);
         return;
     }
-    if (spares->watched)
-        nook__stack_fresh(stack->low, stack->size);
-    spares->stack[spares->n_stacks++] = *stack;
+    spares->life[spares->n_stacks++] = life;
     nook__stacks_kept(1);
 }

@@ -43,6 +43,9 @@ int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_
                          struct nook__exit (*entry)(void *arg), int (*on)(void *arg),
                          void *arg);
 
+/* From here on the caller's stack has the floating-point environment of a new one. */
+void nook__switch_renew(void);
+
 /* Forgets a stack that will not be switched to again. Safe on {NULL} and twice. */
 void nook__switch_discard(struct nook__switch *s);
 

@@ -22,10 +22,28 @@ struct frame {
     uint64_t r15, r14, r13, r12, rbx, rbp, rip;
 };
 
+enum { MXCSR = 0x1f80, MXCSR_FLAGS = 0x3f, X87_CONTROL = 0x37f };
+
+/* To set them costs more than to look, and what has happened is not looked at. */
+void nook__switch_renew(void)
+{
+    uint32_t mxcsr;
+    uint16_t x87;
+    __asm__ volatile("stmxcsr %0\n\tfnstcw %1" : "=m"(mxcsr), "=m"(x87));
+    if ((mxcsr & ~(uint32_t)MXCSR_FLAGS) != MXCSR) {
+        mxcsr = MXCSR;
+        __asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+    }
+    if (x87 != X87_CONTROL) {
+        x87 = X87_CONTROL;
+        __asm__ volatile("fldcw %0" : : "m"(x87));
+    }
+}
+
 static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t on, uintptr_t arg)
 {
-    frame->mxcsr = 0x1f80;
-    frame->x87_control = 0x37f;
+    frame->mxcsr = MXCSR;
+    frame->x87_control = X87_CONTROL;
     frame->r12 = entry;
     frame->r13 = arg;
     frame->r14 = on;
@@ -37,6 +55,11 @@ struct frame {
     uint64_t d8_to_d15[8];
     uint64_t fpcr, pad;
 };
+
+void nook__switch_renew(void)
+{
+    __asm__ volatile("msr fpcr, %0" : : "r"(UINT64_C(0)));
+}
 
 static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t on, uintptr_t arg)
 {

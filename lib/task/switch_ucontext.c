@@ -82,6 +82,11 @@ int nook__switch_prepare(struct nook__switch *to, void *stack_low, size_t stack_
     return 0;
 }
 
+void nook__switch_renew(void)
+{
+    (void)fesetenv(FE_DFL_ENV);
+}
+
 void nook__switch_discard(struct nook__switch *s)
 {
     s->sp = NULL;

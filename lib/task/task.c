@@ -120,10 +120,9 @@ nook_context *nook_task_context(nook_task *task)
  * What follows is inlined where a task is spawned, twice: once for options that nobody gave,
  * which ask for nothing, and so cost nothing.
  */
-#define INLINED static inline __attribute__((always_inline))
 
 /* The context for a new task, with one reference; *shared: others use it too. */
-INLINED int pick_context(struct nook__room *room, const nook_task_options *options,
+NOOK__INLINED int pick_context(struct nook__room *room, const nook_task_options *options,
                          nook_context **out, int *shared)
 {
     *shared = 1;
@@ -153,11 +152,10 @@ static void keep_name(nook_task *task, const char *name)
     task->body->name[sizeof(task->body->name) - 1] = '\0';
 }
 
-INLINED int make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
-                 const nook_task_options *options, const nook_site *site)
+NOOK__INLINED int make(nook_task **out, struct nook__worker *worker, struct nook__run *run,
+                 nook_task_fn fn, void *arg, const nook_task_options *options, const nook_site *site)
 {
-    struct nook__worker *worker = nook__here();
-    nook_task *task = nook__record_get(worker);
+    nook_task *task = nook__pair_get(worker);
     const struct nook__body *parent = worker != NULL ? nook__current(worker) : NULL;
     nook_context *context;
     int shared;
@@ -165,7 +163,7 @@ INLINED int make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *
         return NOOK_ENOMEM;
     int rc = pick_context(nook__room_of(task->body), options, &context, &shared);
     if (rc != 0) {
-        nook__record_put(task);
+        nook__pair_put(task);
         return rc;
     }
     struct nook__body *body = task->body;
@@ -193,7 +191,7 @@ INLINED int make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *
 int nook__task_make(nook_task **out, struct nook__run *run, nook_task_fn fn, void *arg,
                     const nook_task_options *options, const nook_site *site)
 {
-    return make(out, run, fn, arg, options, site);
+    return make(out, nook__here(), run, fn, arg, options, site);
 }
 
 void nook__task_number(nook_task *task)
@@ -213,12 +211,12 @@ nook_task *nook_task_ref(nook_task *task)
     return task;
 }
 
-static void unmake(nook_task *task)
+void nook__task_gone(nook_task *task)
 {
     nook__take_over(task);
     if (task->body != NULL && task->body->failed_in != NULL && nook__failure_last(task))
         return;
-    nook__record_put(task);
+    nook__pair_put(task);
     nook__count_add(&nook__tasks_alive, -1);
 }
 
@@ -227,13 +225,13 @@ static inline void give_up(nook_task *task, unsigned n)
 {
     nook__hand_over(task);
     if (nook__refs_drop(&task->refs, n))
-        unmake(task);
+        nook__task_gone(task);
 }
 
 void nook_task_unref(nook_task *task)
 {
     if (task != NULL)
-        give_up(task, 1);
+        nook__task_leave(task);
 }
 
 void nook__task_unmake(nook_task *task)
@@ -289,9 +287,10 @@ static __attribute__((noinline)) int place_shared(struct nook__run *run, nook_ta
     return rc;
 }
 
-INLINED int find_place(struct nook__run *run, nook_task *task, const nook_task_options *options)
+NOOK__INLINED int find_place(const struct nook__worker *worker, struct nook__run *run,
+                       nook_task *task, const nook_task_options *options)
 {
-    unsigned here = nook__here() != NULL ? nook__here()->index : 1;
+    unsigned here = worker != NULL ? worker->index : 1;
     unsigned home = options->eager ? here : options->worker;
     if (task->body->shared)
         return place_shared(run, task, home != 0 ? home : here, options->eager);
@@ -305,12 +304,12 @@ INLINED int find_place(struct nook__run *run, nook_task *task, const nook_task_o
 
 int nook__task_place(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
-    return find_place(run, task, options);
+    return find_place(nook__here(), run, task, options);
 }
 
-INLINED void enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
+NOOK__INLINED void enlist(struct nook__worker *worker, struct nook__run *run, nook_task *task,
+                    const nook_task_options *options)
 {
-    struct nook__worker *worker = nook__here();
     struct nook__body *body = task->body;
     if (options->name == NULL)
         give_name(run, task);
@@ -327,28 +326,29 @@ INLINED void enlist(struct nook__run *run, nook_task *task, const nook_task_opti
     if (options->eager)
         nook__urge(worker, &body->event);
     else
-        nook__ready(run, &body->event);
+        nook__ready_by(worker, run, &body->event);
 }
 
 void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_options *options)
 {
-    enlist(run, task, options);
+    enlist(nook__here(), run, task, options);
 }
 
-INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
+NOOK__INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
                      const nook_task_options *options, const nook_site *site)
 {
     nook_task *task;
-    int rc = make(&task, run, fn, arg, options, site);
+    struct nook__worker *worker = nook__here();
+    int rc = make(&task, worker, run, fn, arg, options, site);
     if (rc != 0)
         return rc;
     nook__lock(run);
     rc = nook__stacks_of(run, options->stack_size, &task->body->stacks);
     if (rc == 0)
-        rc = find_place(run, task, options);
+        rc = find_place(worker, run, task, options);
     if (rc == 0) {
         nook__task_number(task);
-        enlist(run, task, options);
+        enlist(worker, run, task, options);
     }
     nook__unlock(run);
     if (rc == 0)
@@ -364,7 +364,7 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
     return new_task(run, out, fn, arg, options, site);
 }
 
-INLINED int check(struct nook__worker *worker, nook_task_fn fn,
+NOOK__INLINED int check(struct nook__worker *worker, nook_task_fn fn,
                   const nook_task_options *options)
 {
     const struct nook__body *task = nook__current(worker);
@@ -373,12 +373,12 @@ INLINED int check(struct nook__worker *worker, nook_task_fn fn,
         return NOOK_EINVAL;
     if (options->eager && options->worker != 0 && options->worker != worker->index)
         return NOOK_EINVAL;
-    if (options->eager && (worker->ending || (task != NULL && task->ending)))
+    if (options->eager && (worker->ending || (task != NULL && task->life->ending)))
         return nook__no_task();
     return nook__stack_check(options->stack_size);
 }
 
-INLINED int spawn(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
+NOOK__INLINED int spawn(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
                   const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
@@ -517,7 +517,7 @@ void nook_task_at(const nook_site *site)
 {
     nook_task *task = nook_task_current();
     if (task != NULL)
-        task->body->at = site;
+        task->body->life->at = site;
 }
 
 int nook_task_at_end(void (*fn)(void *user), void *user)
@@ -530,8 +530,8 @@ int nook_task_at_end(void (*fn)(void *user), void *user)
     struct nook__at_end *end = malloc(sizeof(*end));
     if (end == NULL)
         return NOOK_ENOMEM;
-    *end = (struct nook__at_end){task->body->ends, fn, user};
-    task->body->ends = end;
+    *end = (struct nook__at_end){task->body->life->ends, fn, user};
+    task->body->life->ends = end;
     return 0;
 }
 
@@ -582,6 +582,22 @@ static void one_ended(struct nook__joiner *joiner, nook_task *task)
     gathering->at++;
     if (!wait_for_next(gathering))
         nook__wake(gathering->self, 0);
+}
+
+static int begin_join(struct nook__wait *wait, nook_task *task)
+{
+    struct gathering *gathering = NOOK__CONTAINER(wait, struct gathering, wait);
+    gathering->self = task;
+    if (nook_task_done(gathering->tasks[0]))
+        return 0;
+    nook__list_append(&gathering->tasks[0]->body->joiners, &gathering->joiner.link);
+    return 1;
+}
+
+static void the_one_ended(struct nook__joiner *joiner, nook_task *task)
+{
+    (void)task;
+    nook__wake(NOOK__CONTAINER(joiner, struct gathering, joiner)->self, 0);
 }
 
 static int begin_gather(struct nook__wait *wait, nook_task *task)
@@ -638,16 +654,16 @@ static int all_done(nook_task *const *tasks, size_t n)
 }
 
 /* What they hand over was taken; NOOK_ECANCELED where nobody was to be waited for any longer. */
-static int await_all(nook_task *const *tasks, size_t n, const char *kind, void *caller,
-                     int *forwarded)
+NOOK__INLINED int await(nook_task *const *tasks, size_t n, const char *kind, void *caller,
+                        int *forwarded)
 {
-    struct gathering gathering = {.wait = {.begin = begin_gather,
+    struct gathering gathering = {.wait = {.begin = n == 1 ? begin_join : begin_gather,
                                            .undo = undo_gather,
                                            .next = next_gather,
                                            .empty = 1,
                                            .kind = kind,
                                            .caller = caller},
-                                  .joiner = {.ended = one_ended},
+                                  .joiner = {.ended = n == 1 ? the_one_ended : one_ended},
                                   .tasks = tasks,
                                   .n = n};
     int rc = nook__park(&gathering.wait);
@@ -660,18 +676,19 @@ static int await_all(nook_task *const *tasks, size_t n, const char *kind, void *
 /* As asyncio's await: cancelled itself only if the inner one gave in. */
 int nook_task_join(nook_task *task, int *result)
 {
-    nook_task *self = nook_task_current();
+    const struct nook__worker *worker = nook__here();
+    const struct nook__body *self = worker != NULL ? nook__current(worker) : NULL;
     int forwarded = 0, rc = 0;
     if (self == NULL)
         return nook__no_task();
     if (task == NULL)
         return NOOK_EINVAL;
     if (!nook_task_done(task)) {
-        if (nook__task_foreign(task))
+        if (task->run != worker->run)
             return NOOK_EINVAL;
-        if (task == self)
+        if (task == self->task)
             return NOOK_EDEADLK;
-        rc = await_all(&task, 1, "the end of a task", NOOK__CALLER, &forwarded);
+        rc = await(&task, 1, "the end of a task", NOOK__CALLER, &forwarded);
     }
     if (rc == 0 && forwarded && task->body->result == NOOK_ECANCELED)
         return NOOK_ECANCELED;
@@ -687,7 +704,7 @@ int nook_gather(nook_task *const *tasks, size_t n, int *results)
     if (rc != 0)
         return rc;
     if (!all_done(tasks, n))
-        rc = await_all(tasks, n, "the end of tasks", NOOK__CALLER, &forwarded);
+        rc = await(tasks, n, "the end of tasks", NOOK__CALLER, &forwarded);
     if (rc == 0 && forwarded)
         rc = NOOK_ECANCELED;
     for (size_t i = 0; rc == 0 && results != NULL && i < n; i++)

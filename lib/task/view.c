@@ -57,7 +57,7 @@ static enum nook__state state_of(nook_task *task)
 {
     if (task == nook_task_current())
         return NOOK__RUNNING;
-    if (task->body->wait != NULL)
+    if (task->body->life->wait != NULL)
         return NOOK__PARKED;
     return atomic_load(&task->body->event.ready) ? NOOK__READY : NOOK__RUNNING;
 }
@@ -86,13 +86,13 @@ static void see(struct nook__seen *seen, nook_task *task)
         .context = context_of(task, state),
     };
     memcpy(seen->name, task->body->name, sizeof seen->name);
-    uintptr_t low = atomic_load_explicit(&task->body->stack_low, memory_order_acquire);
+    uintptr_t low = atomic_load_explicit(&task->body->life->stack_low, memory_order_acquire);
     if (low != 0)
         seen->touched = nook__stack_touched((char *)low, seen->stack_size);
     if (state == NOOK__PARKED) {
-        seen->kind = task->body->wait->kind;
-        seen->caller = task->body->wait->caller;
-        seen->at = task->body->at;
+        seen->kind = task->body->life->wait->kind;
+        seen->caller = task->body->life->wait->caller;
+        seen->at = task->body->life->at;
     }
 }
 

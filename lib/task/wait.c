@@ -204,7 +204,7 @@ static int call_until(nook_task_fn fn, void *arg, uint64_t ns, int *result)
     if (rc != 0)
         return rc;
     nook_task *task = nook_task_current();
-    const struct nook__deadline *own = task->body->deadline;
+    const struct nook__deadline *own = task->body->life->deadline;
     *result = fn(arg);
     int left = nook__deadlines_left(task, own), ended = nook_deadline_exit(&deadline);
     if (left)

@@ -469,6 +469,72 @@ static void A37_rounding_is_the_tasks_own(void **state)
     }
 }
 
+/*
+ * Tasks that end without a park follow each other on one stack, where nothing is left of who
+ * was there: no rounding, no scope, no value, no deadline, no context that was entered.
+ */
+enum { FOLLOWERS = 5 };
+
+struct follower {
+    nook_context *other;
+    nook_deadline deadline;
+    int rounding, entered, scopes, value;
+};
+
+static int follow(void *arg)
+{
+    struct follower *me = arg;
+    me->rounding = fegetround();
+    me->entered = nook_context_peek() == me->other;
+    me->scopes = nook_deadline_exit(&me->deadline) != NOOK_EINVAL;
+    fesetround(FE_DOWNWARD);
+    nook_task_at(NOOK_HERE);
+    int rc = nook_task_set_value(me);
+    if (rc == 0)
+        rc = nook_deadline_enter(&me->deadline, NOOK_FOREVER);
+    return rc == 0 ? nook_context_enter(me->other) : rc;
+}
+
+static int spawn_followers(void *arg)
+{
+    struct follower *followers = arg;
+    nook_task *tasks[FOLLOWERS];
+    nook_context *other;
+    void *value;
+    int rc = nook_context_new(&other);
+    for (int i = 0; rc == 0 && i < FOLLOWERS; i++) {
+        followers[i].other = other;
+        rc = nook_task_spawn(&tasks[i], follow, &followers[i], NULL);
+    }
+    if (rc != 0)
+        return rc;
+    rc = nook_gather(tasks, FOLLOWERS, NULL);
+    for (int i = 0; i < FOLLOWERS; i++) {
+        followers[i].value =
+            nook_task_value(tasks[i], &value) == 0 && value == &followers[i];
+        nook_task_unref(tasks[i]);
+    }
+    nook_context_unref(other);
+    return rc;
+}
+
+static void who_follows_on_a_stack_finds_nothing_there(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct follower followers[FOLLOWERS];
+        memset(followers, 0, sizeof followers);
+        assert_int_equal(run(way, spawn_followers, followers), 0);
+        for (int i = 0; i < FOLLOWERS; i++) {
+            assert_int_equal(followers[i].rounding, FE_TONEAREST);
+            assert_int_equal(followers[i].entered, 0);
+            assert_int_equal(followers[i].scopes, 0);
+            assert_int_equal(followers[i].value, 1);
+        }
+        assert_int_equal(fegetround(), FE_TONEAREST);
+    }
+}
+
 struct travels {
     int rounding[3], other;
 };
@@ -532,6 +598,7 @@ int main(void)
         task_test(D6_errno_is_the_tasks_own_where_the_run_says_so),
         task_test(D6_errno_is_the_workers_where_it_does_not),
         task_test(A37_rounding_is_the_tasks_own),
+        task_test(who_follows_on_a_stack_finds_nothing_there),
         task_test(rounding_moves_with_its_task),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
