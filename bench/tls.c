@@ -10,8 +10,12 @@
 #include <pthread.h>
 #include <threads.h>
 
+/* The most variables that context.c goes round. */
+#define MOST 1000
+
 static _Thread_local void *own_value;
 static pthread_key_t key;
+static pthread_key_t keys[MOST];
 static tss_t tss;
 static int values[2];
 
@@ -61,6 +65,31 @@ WRITE(key, pthread_setspecific(key, value))
 READ(tss, tss_get(tss))
 WRITE(tss, tss_set(tss, value))
 
+/* As context.c's get-each, so that one loop differs from the other by the read alone. */
+static void read_each_key(long n, size_t count)
+{
+    long at = 0;
+    for (size_t i = 0; i < count; i++) {
+        bench_keep(pthread_getspecific(keys[at]));
+        at = at + 1 == n ? 0 : at + 1;
+    }
+}
+
+/* The C library and others have keys too: how many are left is not ours to say. */
+static void with_many_keys(long n)
+{
+    for (long i = 0; i < n; i++) {
+        if (pthread_key_create(&keys[i], NULL) != 0) {
+            bench_cannot("there are only %ld keys left", i);
+        }
+        BENCH_MUST(pthread_setspecific(keys[i], &values[0]) == 0);
+    }
+    bench_measure();
+    for (long i = 0; i < n; i++) {
+        BENCH_MUST(pthread_key_delete(keys[i]) == 0);
+    }
+}
+
 static void with_keys(long n)
 {
     (void)n;
@@ -86,6 +115,12 @@ static void no_descriptors(long n)
 #define DESCRIPTORS NULL
 #endif
 
+#define EACH(size)                                                        \
+    {                                                                     \
+        .metric = "pthread-get-each", .n = (size), .loop = read_each_key, \
+        .around = with_many_keys                                          \
+    }
+
 static const struct bench benches[] = {
     {.metric = "tls-read-local-exec", .n = 1, .loop = read_local_exec},
     {.metric = "tls-read-initial-exec", .n = 1, .loop = read_initial_exec},
@@ -96,6 +131,11 @@ static const struct bench benches[] = {
     {.metric = "tls-write-global-dynamic", .n = 1, .loop = write_global_dynamic},
     {.metric = "tls-write-tlsdesc", .n = 1, .loop = write_descriptor, .around = DESCRIPTORS},
     {.metric = "pthread-get", .n = 1, .loop = read_key, .around = with_keys},
+    EACH(1),
+    EACH(8),
+    EACH(32),
+    EACH(100),
+    EACH(MOST),
     {.metric = "pthread-set", .n = 1, .loop = write_key, .around = with_keys},
     {.metric = "tss-get", .n = 1, .loop = read_tss, .around = with_keys},
     {.metric = "tss-set", .n = 1, .loop = write_tss, .around = with_keys},

@@ -116,7 +116,7 @@ class Targets:
     @staticmethod
     def _opponent(run, result, floor, one):
         if "metric" in one:
-            other = run.find(one["metric"], one["n"])
+            other = run.find(one["metric"], one.get("n", result.n))
             return Opponent(one["metric"], other.summary.min if other else None)
         for peer in run.peers(result.metric, result.n):
             if peer.label.startswith(one["peer"]):

@@ -4,7 +4,8 @@
  * words. The first is the current context. The second is the thread's record (thread.h),
  * which the paths that make and drop things need, and get does not. The third is the
  * thread's number, by which contexts know their home: its own, never reused, and 0 where
- * there is no record.
+ * there is no record. The number that it will have with one is in the upper half then, if it is
+ * known: a thread that has detached is still the same to those who keep contexts for it.
  *
  * A green task may park on one thread and resume on another between any two
  * calls: so it is read and written as base/thread_word.h says.
@@ -68,6 +69,13 @@ static inline uint32_t nook__number_get(void)
     return (uint32_t)number;
 }
 
+static inline uint32_t nook__number_due(void)
+{
+    uint64_t number;
+    NOOK__WORD_LOAD(nook__mine, 16, number);
+    return (uint32_t)(number >> 32);
+}
+
 static inline void nook__number_set(uint64_t number)
 {
     NOOK__WORD_STORE(nook__mine, 16, number);
@@ -110,11 +118,22 @@ static inline uint32_t nook__number_get(void)
     return (uint32_t)nook__mine_address()->number;
 }
 
+static inline uint32_t nook__number_due(void)
+{
+    return (uint32_t)(nook__mine_address()->number >> 32);
+}
+
 static inline void nook__number_set(uint64_t number)
 {
     nook__mine_address()->number = number;
 }
 
 #endif
+
+/* There is no record: the number is 0 until there is one. */
+static inline void nook__number_await(uint32_t due)
+{
+    nook__number_set((uint64_t)due << 32);
+}
 
 #endif

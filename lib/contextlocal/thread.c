@@ -73,8 +73,9 @@ static struct nook__thread *make_record(void)
         return NULL;
     for (int kind = 0; kind < NOOK__KINDS; kind++)
         thread->room[kind] = NOOK__KEEPS_BLOCKS ? kinds[kind].most : 0;
+    uint32_t due = nook__number_due();
     nook__thread_set(thread);
-    nook__number_set(nook__number_new());
+    nook__number_set(due != 0 ? due : nook__number_new());
     return thread;
 }
 
@@ -88,10 +89,9 @@ struct nook__thread *nook__thread_require(void)
 
 void nook__number_take(uint32_t number)
 {
-    if (nook__thread_require() == NULL)
-        return;
+    nook__number_await(number);
+    (void)nook__thread_require();
     /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the thread keeps it until it exits */
-    nook__number_set(number);
 }
 
 void nook__thread_forget(void)
@@ -100,7 +100,7 @@ void nook__thread_forget(void)
     if (thread == NULL)
         return;
     nook__thread_set(NULL);
-    nook__number_set(0);
+    nook__number_await(nook__number_get());
     for (int kind = 0; kind < NOOK__KINDS; kind++)
         for (struct nook__block *next, *block = thread->kept[kind]; block != NULL;
              block = next) {

@@ -6,7 +6,8 @@
  * and are not mute. A task is one user for one wake; a handle stays until it is
  * cancelled. While a handle's callback is queued or runs, the descriptor would
  * report again and again, and whoever polls would turn round for nothing: the
- * second report makes it mute, and the end of the callback undoes that.
+ * second report makes it mute, and the end of the callback undoes that. When no task is left
+ * any report makes it mute: descriptors could keep workers busy, and the run from its end.
  *
  * A worker takes reports without the lock, so one may be heard when the descriptor has
  * been armed for somebody else, or is another file's. Each carries the generation of the
@@ -187,9 +188,15 @@ struct fd_wait {
     unsigned events, ready;
 };
 
+/* Called already, or never again: a run does not wait for the world once its tasks are gone. */
+static int is_deaf(const struct nook__run *run, const nook_handle *handle)
+{
+    return handle->event.ready || handle->running || nook__list_empty(&run->tasks);
+}
+
 static void tell(struct nook__run *run, int fd, struct nook__fd_user user, unsigned ready)
 {
-    if (user.handle != NULL && (user.handle->event.ready || user.handle->running)) {
+    if (user.handle != NULL && is_deaf(run, user.handle)) {
         mute(run, user.handle);
     } else if (user.handle != NULL) {
         nook__handle_ready(user.handle);

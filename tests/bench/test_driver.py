@@ -237,6 +237,18 @@ class Table(unittest.TestCase):
             self.assertEqual(row.split()[-1], verdict)
             self.assertEqual("* a peer" in said, verdict == "beats*")
 
+    def test_going_round_keys_is_what_going_round_variables_is_held_against(self):
+        said = self.render(
+            *[result("get-each", n, "nook", 1.3) for n in (8, 32, 100)],
+            *[result("pthread-get-each", n, "floor", figure, "floor")
+              for n, figure in ((8, 1.2), (32, 1.4))],
+            result("pthread-get", 1, "floor", 1.1, "floor"),
+            result("floor-get", 1, "floor", 1.0, "floor"))
+        rows = [text for text in said.splitlines() if text.startswith("get-each ")]
+        self.assertEqual([row.split()[-1] for row in rows[:3]], ["MISSES", "beats", "open"])
+        self.assertIn("get-each 8: pthread-get-each 1.20", said)
+        self.assertIn("get-each 100: pthread-get-each was not measured", said)
+
     def test_what_vanishes_in_what_is_subtracted_reaches_no_aim(self):
         said = self.render(result("get-first", 1, "nook", -0.1),
                            result("floor-get", 1, "floor", 1.0, "floor"),

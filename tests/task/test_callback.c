@@ -505,6 +505,51 @@ static void one_that_is_always_ready_stops_neither_time_nor_the_end(void **state
     }
 }
 
+/* While one of them runs the other is reported, so that some worker is always busy. */
+struct busy {
+    nook_handle *handle[2];
+    int fd[2];
+    atomic_int ending, late;
+};
+
+static void dawdle(void *arg)
+{
+    struct busy *busy = arg;
+    usleep(2000);
+    if (!atomic_load(&busy->ending) || atomic_fetch_add(&busy->late, 1) < 100)
+        return;
+    for (int i = 0; i < 2; i++) /* a run that goes on is told from one that hangs */
+        (void)nook_handle_cancel(busy->handle[i]);
+}
+
+static int leave_busy_ones(void *arg)
+{
+    struct busy *busy = arg;
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 2; i++)
+        rc = nook_on_fd(&busy->handle[i], busy->fd[i], NOOK_WRITABLE, dawdle, busy, NULL);
+    if (rc == 0)
+        rc = nook_sleep(5 * MS);
+    atomic_store(&busy->ending, 1);
+    return rc;
+}
+
+static void nor_do_two_that_keep_a_worker_busy(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct busy busy = {0};
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, busy.fd), 0);
+        assert_int_equal(run(way, leave_busy_ones, &busy), 0);
+        for (int i = 0; i < 2; i++) {
+            nook_handle_unref(busy.handle[i]);
+            close(busy.fd[i]);
+        }
+        /* Each may be running, and one of them waits for its turn. */
+        assert_in_range(atomic_load(&busy.late), 0, 3);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -519,6 +564,7 @@ int main(void)
         task_test(wrong_arguments_are_refused),
         task_test(A20_a_reader_keeps_one_context_for_all_its_events),
         task_test(one_that_is_always_ready_stops_neither_time_nor_the_end),
+        task_test(nor_do_two_that_keep_a_worker_busy),
         task_test(a_reader_and_a_writer_may_share_a_descriptor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

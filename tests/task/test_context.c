@@ -913,6 +913,130 @@ static void G9_G11_a_task_may_give_up_its_chain_and_get_another(void **state)
     }
 }
 
+/*
+ * With no chain at all: it parks and wakes so, its children find nothing, and what is left of
+ * its own context goes when it ends.
+ */
+static void note_at_end(void *user)
+{
+    struct seen *seen = user;
+    seen->at[4] = number_in(&var);
+}
+
+static int look_around(void *arg)
+{
+    struct seen *seen = arg;
+    seen->at[2] = number_in(&var);
+    return nook_yield();
+}
+
+static int detach_and_set_nothing(void *arg)
+{
+    struct seen *seen = arg;
+    nook_context *own = nook_task_context(nook_task_current());
+    int rc = set(99);
+    WANT(nook_task_at_end(note_at_end, seen) == 0);
+    nook_thread_detach();
+    WANT(nook_yield() == 0);
+    seen->at[0] = number_in(&var);
+    WANT(nook_sleep(1) == 0);
+    seen->at[1] = number_in(&var);
+    seen->same[0] = nook_context_peek();
+    WANT(spawn_and_join(look_around, seen, &(nook_task_options){.start = NOOK_START_SHARE}) ==
+         0);
+    void *value;
+    seen->at[3] = nook_context_find(own, &var, &value) == 0 ? (int)(intptr_t)value : -1;
+    nook_context_unref(own);
+    return rc;
+}
+
+/* The same, where nobody knows where its context is, that lies with it. */
+static int detach_unknown(void *arg)
+{
+    struct seen *seen = arg;
+    (void)set(99);
+    nook_thread_detach();
+    WANT(nook_sleep(1) == 0);
+    seen->at[5] = number_in(&var);
+    return nook_yield();
+}
+
+static int detach_without_a_set(void *arg)
+{
+    WANT(set(94) == 0);
+    WANT(spawn_and_join(detach_and_set_nothing, arg, NULL) == 0);
+    WANT(spawn_and_join(detach_unknown, arg, NULL) == 0);
+    return number_in(&var);
+}
+
+static void G9_G11_a_task_parks_without_a_chain(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct seen seen = nothing;
+        assert_int_equal(run(way, detach_without_a_set, &seen), 94);
+        assert_int_equal(seen.at[0], -1);
+        assert_int_equal(seen.at[1], -1);
+        assert_null(seen.same[0]);
+        assert_int_equal(seen.at[2], -1);
+        assert_int_equal(seen.at[3], 99); /* the task's context is what it was */
+        assert_int_equal(seen.at[4], -1);
+        assert_int_equal(seen.at[5], -1);
+    }
+}
+
+/* Another one of the worker is inside a context meanwhile, and comes back to it. */
+struct beside {
+    nook_context *context;
+    nook_event over;
+};
+
+static int stay_until_over(void *arg)
+{
+    WANT(set(93) == 0);
+    WANT(nook_event_wait(arg) == 0);
+    WANT(number_in(&var) == 93);
+    return set(92);
+}
+
+static int stay_inside(void *arg)
+{
+    struct beside *beside = arg;
+    int result = -1;
+    WANT(nook_context_run(beside->context, stay_until_over, &beside->over, &result) == 0);
+    WANT(number_in(&var) == 91);
+    return result;
+}
+
+static int detach_beside(void *arg)
+{
+    struct beside *beside = arg;
+    nook_task_options here = {.worker = 1};
+    nook_task *task;
+    WANT(set(91) == 0);
+    WANT(nook_task_spawn(&task, stay_inside, beside, &here) == 0);
+    WANT(nook_sleep(1) == 0);
+    WANT(nook_context_enter(beside->context) == NOOK_EENTERED);
+    nook_thread_detach();
+    WANT(nook_sleep(1) == 0);
+    nook_event_set(&beside->over);
+    WANT(finish(task) == 0);
+    WANT(nook_context_enter(beside->context) == 0);
+    WANT(number_in(&var) == 92);
+    return nook_context_exit(beside->context);
+}
+
+static void H10_who_detaches_detaches_nobody_else(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct beside beside = {.context = NULL};
+        assert_int_equal(nook_context_new(&beside.context), 0);
+        assert_int_equal(run(way, detach_beside, &beside), 0);
+        nook_context_unref(beside.context);
+    }
+}
+
 /* --- policies ------------------------------------------------------------- */
 
 static int refuse;
@@ -1085,6 +1209,8 @@ int main(void)
         task_test(G8_a_tasks_context_can_be_read_until_it_ends),
         task_test(T5_G10_a_token_is_reset_where_it_was_made),
         task_test(G9_G11_a_task_may_give_up_its_chain_and_get_another),
+        task_test(G9_G11_a_task_parks_without_a_chain),
+        task_test(H10_who_detaches_detaches_nobody_else),
         task_test(A2_A21_policies_are_applied_by_spawn_and_by_jobs),
         task_test(a_context_outlives_its_task_and_its_run),
         task_test(A33_a_context_that_is_known_before_the_start_is_the_very_one),

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "../starve.h"
@@ -190,6 +191,115 @@ static void contexts_are_given_without_memory(void **state)
 {
     (void)state;
     each_way(sharing_out);
+}
+
+/* --- the end of one that has parked ------------------------------------------ */
+
+/* New tasks lie in memory that is mapped, and what they leave is for the next: so there is none
+ * left once others have it all. Where a tool looks on, it comes from malloc. */
+void *__real_mmap(void *at, size_t size, int access, int flags, int fd, off_t from);
+void *__wrap_mmap(void *at, size_t size, int access, int flags, int fd, off_t from);
+
+static atomic_int maps_refused;
+
+void *__wrap_mmap(void *at, size_t size, int access, int flags, int fd, off_t from)
+{
+    return atomic_load(&maps_refused) ? MAP_FAILED
+                                      : __real_mmap(at, size, access, flags, fd, from);
+}
+
+static void starve_for_good(int starved)
+{
+    hunger = FOR_GOOD;
+    atomic_store(&maps_refused, starved);
+    atomic_store(&countdown, starved ? 0 : -1);
+}
+
+struct held {
+    int starved; /* 1: its end finds no memory */
+    nook_event event;
+    nook_task *task;
+    int had_ended, fed;
+    long live;
+};
+
+static long live_stacks(void)
+{
+    nook_task_counts counts;
+    return nook_task_count(&counts) == 0 ? counts.stacks : -1;
+}
+
+static int give_seven(void *arg)
+{
+    struct held *held = arg;
+    int rc = nook_event_wait(&held->event);
+    return rc == 0 ? 7 : rc;
+}
+
+/* The first of them runs when the task that is held has ended. */
+static int feed(void *arg)
+{
+    struct held *held = arg;
+    if (held->fed++ == 0) {
+        held->had_ended = nook_task_done(held->task);
+        starve_for_good(0);
+    }
+    return 0;
+}
+
+static int take_all_memory(struct held *held)
+{
+    enum { MOST = 12000 };
+    int rc = nook_task_spawn(NULL, feed, held, NULL);
+    atomic_store(&maps_refused, held->starved);
+    for (int i = 0; i < MOST && rc == 0 && held->starved; i++)
+        rc = nook_task_spawn(NULL, feed, held, NULL);
+    if (held->starved)
+        starve_for_good(1);
+    return rc == NOOK_ENOMEM ? 0 : rc;
+}
+
+static int hold_one(void *arg)
+{
+    struct held *held = arg;
+    int result = -1;
+    int rc = nook_task_spawn(&held->task, give_seven, held,
+                             &(nook_task_options){.name = "held", .worker = 1});
+    TRY(nook_sleep(1)); /* a park, so that this one will not leave what it lay in, either */
+    long live = live_stacks();
+    nook_event_set(&held->event); /* it comes before those who take the memory */
+    TRY(take_all_memory(held));
+    TRY(nook_task_join(held->task, &result));
+    held->live = live_stacks() - live;
+    return rc != 0 ? rc : result;
+}
+
+static void hold_through_the_end(struct held *held)
+{
+    int result = -1, again = -1;
+    long before = live_stacks();
+    int rc = run_by(way, hold_one, held, NULL, &result);
+    long after = live_stacks();
+    int known = nook_task_result(held->task, &again);
+    int named = strcmp(nook_task_name(held->task), "held");
+    nook_task_unref(held->task);
+    assert_int_equal(rc, 0);
+    assert_int_equal(held->had_ended, 1);
+    assert_int_equal(result, 7);
+    assert_int_equal(known, 0);
+    assert_int_equal(again, 7);
+    assert_int_equal(named, 0);
+    assert_int_equal(held->live, held->starved ? 0 : -1);
+    assert_int_equal(after - before, held->starved);
+    assert_int_equal(live_stacks(), before);
+}
+
+static void without_memory_at_its_end_a_task_keeps_its_stack_until_it_goes(void **state)
+{
+    (void)state;
+    way = REAL; /* a schedule needs memory for what it chooses */
+    hold_through_the_end(&(struct held){.starved = 0});
+    hold_through_the_end(&(struct held){.starved = 1});
 }
 
 /* --- time, callbacks, descriptors ----------------------------------------- */
@@ -497,6 +607,7 @@ int main(void)
         task_test(ends_without_memory),
         task_test(what_a_task_was_given_is_discarded_without_memory),
         task_test(contexts_are_given_without_memory),
+        task_test(without_memory_at_its_end_a_task_keeps_its_stack_until_it_goes),
         task_test(waits_and_callbacks_without_memory),
         task_test(jobs_without_memory),
         task_test(groups_and_waits_without_memory),

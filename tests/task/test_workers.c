@@ -366,6 +366,47 @@ static void D3_a_tasks_context_is_entered_on_its_worker_alone(void **state)
     nook_context_unref(context);
 }
 
+/* The thread gives up what nook has for it, but it is the thread that it was. */
+static int detach_and_enter_it(void *arg)
+{
+    nook_thread_detach();
+    WANT(enter_it(arg) == 0);
+    WANT(nook_sleep(1) == 0); /* with a chain of its own making, and then with none */
+    nook_thread_detach();
+    WANT(nook_sleep(1) == 0);
+    return enter_it(arg);
+}
+
+static int detach_where_it_is_kept(void *arg)
+{
+    static nook_event over; /* it outlives this task where something is wrong */
+    for (unsigned worker = 1; worker <= 2; worker++) {
+        nook_task *keeper, *task;
+        nook_event_clear(&over);
+        nook_task_options given = {.context = arg, .worker = worker},
+                          there = {.worker = worker};
+        WANT(nook_task_spawn(&keeper, await_event, &over, &given) == 0);
+        WANT(entering_on(worker, arg) == 0);
+        WANT(nook_task_spawn(&task, detach_and_enter_it, arg, &there) == 0);
+        WANT(finish(task) == 0);
+        WANT(entering_on(worker, arg) == 0);
+        WANT(entering_on(3 - worker, arg) == NOOK_EENTERED);
+        nook_event_set(&over);
+        WANT(finish(keeper) == 0);
+    }
+    return 0;
+}
+
+static void
+H10_D3_a_task_that_detaches_is_still_on_the_worker_that_keeps_a_context(void **state)
+{
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0);
+    assert_int_equal(with_workers(2, 0, detach_where_it_is_kept, context), 0);
+    nook_context_unref(context);
+}
+
 static int enter_what_a_callback_has(void *arg)
 {
     struct shared shared = {.context = arg};
@@ -1265,6 +1306,7 @@ int main(void)
         task_test(D3_callbacks_of_one_context_take_turns),
         task_test(D3_who_enters_takes_turns_with_tasks_and_callbacks),
         task_test(D3_a_tasks_context_is_entered_on_its_worker_alone),
+        task_test(H10_D3_a_task_that_detaches_is_still_on_the_worker_that_keeps_a_context),
         task_test(D3_a_callbacks_context_is_entered_on_its_worker_alone),
         task_test(D3_a_callback_that_cancels_itself_is_alone_until_its_end),
         task_test(D3_what_a_task_has_entered_is_given_on_its_worker),

@@ -383,7 +383,7 @@ NOOK_API int nook_task_on_done(nook_handle **out, nook_task *task, nook_callback
 /*
  * add_reader, add_writer: fn(arg) each time that the descriptor is ready, always
  * in the one context captured here: what it sets stays for the next time [A20].
- * Until the handle is cancelled, or the run ends. Errors also as nook_wait_fd.
+ * Until the handle is cancelled, or no task of the run is left. Errors also as nook_wait_fd.
  */
 NOOK_API int nook_on_fd(nook_handle **out, int fd, unsigned events, nook_callback_fn fn,
                         void *arg, nook_context *context);
