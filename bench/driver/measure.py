@@ -14,8 +14,10 @@ import programs as P
 WIDE = ("wake-spinning", "wake-idle", "wake-asleep", "floor-line", "floor-futex")
 # One sample is one long round.
 LONG = ("parked-bytes", "create", "floor-parked-bytes", "floor-create", "timer", "timer-cancel")
-# A sample is a pair. What is told of it is a few parts of a hundred, which takes more of them.
+# A sample is a pair. What is told of it is a few parts of a hundred, which takes more of them,
+# and an interval, which takes so many rounds even where the others have fewer.
 PAIRED_SAMPLES = 31
+PAIRED_ROUNDS = 9
 MADV_POPULATE_WRITE = 23
 
 # What takes longer than this a round gets few rounds.
@@ -51,12 +53,14 @@ class Thing:
             self.failed = str(why)
         self.seconds = max(self.seconds, time.monotonic() - began)
 
-    def wanted(self, rounds):
-        if self.cannot or self.failed:
-            return False
+    def most(self, rounds):
+        """How many rounds of it are to be measured."""
         if self.seconds > SLOW_SECONDS:
-            return len(self.rounds) < min(rounds, SLOW_ROUNDS)
-        return len(self.rounds) < rounds
+            return min(rounds, SLOW_ROUNDS)
+        return max(rounds, PAIRED_ROUNDS) if self.paired else rounds
+
+    def wanted(self, rounds):
+        return not self.cannot and not self.failed and len(self.rounds) < self.most(rounds)
 
 
 def matches(metric, patterns):
@@ -104,7 +108,7 @@ def run(all_things, rounds, samples, say):
     largest = max((t.n for t in all_things if t.metric in LONG), default=0)
     if largest:
         touch_memory(max(largest * 6000, 1 << 28))
-    for turn in range(rounds):
+    for turn in range(max(thing.most(rounds) for thing in all_things)):
         wanted = [thing for thing in all_things if thing.wanted(rounds)]
         for i, thing in enumerate(wanted):
             say(f"round {turn + 1} of {rounds}: {i + 1} of {len(wanted)}, "

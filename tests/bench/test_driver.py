@@ -554,6 +554,18 @@ class Programs(Folders):
             self.assertEqual(file.read().split(), ["a1", "b1", "a2", "b2"] * 2)
         self.assertEqual([thing.rounds for thing in wanted], [[[1.0] * 3] * 2] * 4)
 
+    def test_pairs_have_as_many_rounds_as_an_interval_takes(self):
+        self.program(self.own, "mine",
+                     "[ \"$1\" = --list ] && printf '# x\nwake-idle\t2\nwake-asleep\t2\n' && exit",
+                     "for i in $(seq $3); do [ $1 = wake-idle ] && echo 1 || echo 2 1; done")
+        found, _ = P.find(self.own)
+        wanted = measure.things(found, [], 10, T.Targets())
+        measure.run(wanted, 3, 1, lambda text: None)
+        self.assertEqual([len(thing.rounds) for thing in wanted], [3, 9])
+        run = R.from_things(wanted, machine=MACHINE, date="now", rounds=3)
+        ratio = run.find("wake-asleep", 2).ratio
+        self.assertEqual((ratio.low, ratio.median, ratio.high), (2.0, 2.0, 2.0))
+
     def test_what_is_asked_for_brings_what_it_is_held_against(self):
         for name, metrics in (("mine", "get set"), ("floor", "floor-get floor-switch pthread-get")):
             entries = "".join(f"{metric}\\t1\\n" for metric in metrics.split())
