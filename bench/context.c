@@ -156,9 +156,9 @@ static void first_set(long n, size_t count)
 }
 
 /* One entry for each number of variables. */
-#define ONE(metric, loop, around, base, n)     \
-    {                                          \
-        metric, n, loop, 1, around, NULL, base \
+#define ONE(name, turns, make, without, size)                                               \
+    {                                                                                       \
+        .metric = (name), .n = (size), .loop = (turns), .around = (make), .base = (without) \
     }
 #define GROWING(metric, loop, around, base)                                        \
     ONE(metric, loop, around, base, 1), ONE(metric, loop, around, base, 8),        \

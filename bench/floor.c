@@ -55,9 +55,9 @@ LOOP(locked_add, __atomic_fetch_add(&number, 1, __ATOMIC_SEQ_CST);)
 LOOP(allocate, void *memory = malloc(32); bench_keep(memory); free(memory);)
 LOOP(read_clock, bench_keep((void *)(uintptr_t)bench_now());)
 
-#define FIRST_SET(n)                                               \
-    {                                                              \
-        "floor-first-set", n, first_set, 1, with_slots, NULL, NULL \
+#define FIRST_SET(size)                                                                   \
+    {                                                                                     \
+        .metric = "floor-first-set", .n = (size), .loop = first_set, .around = with_slots \
     }
 
 static const struct bench benches[] = {

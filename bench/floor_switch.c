@@ -163,13 +163,15 @@ static void no_switch(long n)
 
 #endif
 
-#define SWITCH(n)                                             \
-    {                                                         \
-        "floor-switch", n, switches, n, with_ring, NULL, NULL \
+#define SWITCH(size)                                                                   \
+    {                                                                                  \
+        .metric = "floor-switch", .n = (size), .loop = switches, .operations = (size), \
+        .around = with_ring                                                            \
     }
-#define SPAWN(n)                                                     \
-    {                                                                \
-        "floor-spawn-join", n, spawn_join, n, with_tasks, NULL, NULL \
+#define SPAWN(size)                                                                          \
+    {                                                                                        \
+        .metric = "floor-spawn-join", .n = (size), .loop = spawn_join, .operations = (size), \
+        .around = with_tasks                                                                 \
     }
 
 static const struct bench benches[] = {

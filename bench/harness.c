@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "harness.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdarg.h>
@@ -19,10 +20,14 @@
 /* What is being measured; one a process. */
 static struct {
     const struct bench *bench;
-    double *samples;
+    struct sample {
+        double figure;
+        double beside;
+    } * samples;
     size_t wanted;
     size_t taken;
-    size_t turns; /* not 0: only to be run, so often */
+    size_t turns;       /* not 0: only to be run, so often */
+    uint64_t uncounted; /* of what is being timed */
 } now;
 
 static cpu_set_t given;
@@ -104,11 +109,39 @@ struct bench_memory bench_memory(void)
     };
 }
 
-static uint64_t time_of(void (*loop)(long n, size_t count), size_t count)
+int bench_thread(void)
+{
+    int thread = open("/proc/thread-self/stat", O_RDONLY | O_CLOEXEC);
+    BENCH_MUST(thread >= 0);
+    return thread;
+}
+
+/* The state stands behind the name, which is in brackets and may have some itself. */
+static int sleeps(int thread)
+{
+    char said[256];
+    ssize_t length = pread(thread, said, sizeof said - 1, 0);
+    BENCH_MUST(length > 0);
+    said[length] = '\0';
+    const char *name_end = strrchr(said, ')');
+    BENCH_MUST(name_end != NULL);
+    return strncmp(name_end, ") S", 3) == 0;
+}
+
+void bench_await_sleep(int thread)
 {
     uint64_t start = bench_now();
+    while (!sleeps(thread)) {
+    }
+    now.uncounted += bench_now() - start;
+}
+
+static uint64_t time_of(void (*loop)(long n, size_t count), size_t count)
+{
+    now.uncounted = 0;
+    uint64_t start = bench_now();
     loop(now.bench->n, count);
-    return bench_now() - start;
+    return bench_now() - start - now.uncounted;
 }
 
 /* A count whose batch takes about BATCH_NS; running it is the warm-up. */
@@ -151,12 +184,22 @@ void bench_measure(void)
         bench->loop(bench->n, now.turns);
         return;
     }
-    double operations = bench->operations == 0 ? 1 : (double)bench->operations;
     size_t count = calibrate();
-    double base = time_of_base(count);
-    while (now.taken < now.wanted) {
-        double took = (double)time_of(bench->loop, count) - base;
-        now.samples[now.taken++] = took / (double)count / operations;
+    double operations = bench->operations == 0 ? 1 : (double)bench->operations;
+    double turns = (double)count * operations, base = time_of_base(count);
+    for (; now.taken < now.wanted; now.taken++) {
+        /* Who goes first changes: what drifts meanwhile favours neither. */
+        int first = now.taken % 2 == 0;
+        struct sample *sample = &now.samples[now.taken];
+        if (first) {
+            sample->figure = ((double)time_of(bench->loop, count) - base) / turns;
+        }
+        if (bench->beside != NULL) {
+            sample->beside = (double)time_of(bench->beside, count) / turns;
+        }
+        if (!first) {
+            sample->figure = ((double)time_of(bench->loop, count) - base) / turns;
+        }
     }
 }
 
@@ -191,7 +234,7 @@ static void measure(const struct bench *bench, size_t samples)
     BENCH_MUST(now.samples != NULL);
     if (bench->figure != NULL) {
         while (now.taken < now.wanted) {
-            now.samples[now.taken++] = in_child(bench);
+            now.samples[now.taken++].figure = in_child(bench);
         }
     } else if (bench->around != NULL) {
         bench->around(bench->n);
@@ -204,7 +247,12 @@ static void measure(const struct bench *bench, size_t samples)
     }
     BENCH_MUST(now.turns > 0 || now.taken == now.wanted);
     for (size_t i = 0; i < now.taken; i++) {
-        (void)printf("%.4f\n", now.samples[i]);
+        const struct sample *sample = &now.samples[i];
+        if (bench->beside != NULL) {
+            (void)printf("%.4f %.4f\n", sample->figure, sample->beside);
+        } else {
+            (void)printf("%.4f\n", sample->figure);
+        }
     }
     free(now.samples);
 }

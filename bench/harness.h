@@ -8,7 +8,9 @@
  *
  *   loop    does the operation `count` times. The harness finds a count for which that
  *           takes a few milliseconds, and times batches of it. What `base` takes for as
- *           many turns is subtracted: the part of the loop that is not meant.
+ *           many turns is subtracted: the part of the loop that is not meant. `beside` does
+ *           the least that the thing needs, as often: batches of the two take turns, and a
+ *           sample is two figures, for where minutes apart would be too far to compare.
  *   figure  measures by itself, once, and returns the figure. Each sample runs in a
  *           process of its own, forked before anything else happened: for memory and for
  *           what can be done for the first time only once.
@@ -36,6 +38,7 @@ struct bench {
     void (*around)(long n);
     double (*figure)(long n);
     void (*base)(long n, size_t count);
+    void (*beside)(long n, size_t count);
 };
 
 /* The exit status of a program that cannot measure this here. */
@@ -70,6 +73,14 @@ void bench_failed(const char *what, const char *file, int line) __attribute__((n
 
 /* Nanoseconds on the monotonic clock. */
 uint64_t bench_now(void);
+
+/*
+ * In a loop, for who wakes: waits until that thread sleeps in the kernel, which does not
+ * count. On any thread, as long as the loop's own has nothing else to do meanwhile.
+ * `thread` is what bench_thread() returned there.
+ */
+void bench_await_sleep(int thread);
+int bench_thread(void);
 
 /*
  * Pins the calling thread to the nth processor, from 0, of those that the process was

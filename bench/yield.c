@@ -71,9 +71,9 @@ static void in_bare_run(long n)
     in_run(n);
 }
 
-#define YIELD(metric, around, n)                \
-    {                                           \
-        metric, n, yield, n, around, NULL, NULL \
+#define YIELD(name, make, size)                                                              \
+    {                                                                                        \
+        .metric = (name), .n = (size), .loop = yield, .operations = (size), .around = (make) \
     }
 
 static const struct bench benches[] = {

@@ -96,16 +96,21 @@ class Document:
 
     # --- blocks
 
+    @staticmethod
+    def floors_words(judged):
+        words = table.floors(judged)
+        return f"{words}, {table.between(judged.result.ratio)}" if judged.paired else words
+
     def row(self, result):
         judged = self.targets.judge(self.run, result)
         counted = self.counted.get((result.metric, result.n))
-        floor = f"{table.number(judged.floor.summary.min)} ({table.ratio(judged.floors)})" \
+        floor = f"{table.number(judged.floor_figure)} ({self.floors_words(judged)})" \
             if judged.floors else ""
         best = f"{table.bare_name(judged.best.label)} {table.number(judged.best.summary.min)} " \
                f"({table.ratio(judged.best_takes)})" if judged.best_takes else ""
         return [row_name(result), *summary_cells(result), f"{counted:,.0f}" if counted else "",
                 floor, best, ", ".join(opponent(one) for one in judged.opponents),
-                table.number(judged.aim) if judged.aim else "", judged.verdict + star(judged)]
+                table.aim(judged), judged.verdict + star(judged)]
 
     def growth(self, metric):
         """How it grows, where it was measured for so many n that this can be said."""

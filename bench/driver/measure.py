@@ -11,9 +11,13 @@ import time
 import programs as P
 
 # More than one processor is meant.
-WIDE = ("wake-spinning", "wake-asleep", "floor-line", "floor-futex")
+WIDE = ("wake-spinning", "wake-idle", "wake-asleep", "floor-line", "floor-futex")
 # One sample is one long round.
 LONG = ("parked-bytes", "create", "floor-parked-bytes", "floor-create", "timer", "timer-cancel")
+# A sample is a pair. What is told of it is a few parts of a hundred, which takes more of them,
+# and an interval, which takes so many rounds even where the others have fewer.
+PAIRED_SAMPLES = 31
+PAIRED_ROUNDS = 9
 MADV_POPULATE_WRITE = 23
 
 # What takes longer than this a round gets few rounds.
@@ -26,33 +30,37 @@ def wide(metric, n):
 
 
 class Thing:
-    """One metric with one n, of one program, and what was measured of it."""
+    """One metric with one n, of one program, and what was measured of it, and beside it."""
 
-    def __init__(self, metric, n, program):
-        self.metric, self.n, self.program = metric, n, program
-        self.rounds = []
+    def __init__(self, metric, n, program, paired=False):
+        self.metric, self.n, self.program, self.paired = metric, n, program, paired
+        self.rounds, self.beside = [], []
         self.seconds = 0.0
         self.cannot = None
         self.failed = None
 
     def measure(self, samples, core):
         began = time.monotonic()
+        wanted = 1 if self.metric in LONG else PAIRED_SAMPLES if self.paired else samples
         try:
-            self.rounds.append(self.program.sample(
-                self.metric, self.n, 1 if self.metric in LONG else samples,
-                None if wide(self.metric, self.n) else {core}))
+            figures, beside = self.program.sample(
+                self.metric, self.n, wanted, None if wide(self.metric, self.n) else {core})
+            self.rounds.append(figures)
+            self.beside.append(beside)
         except P.Cannot as why:
             self.cannot = str(why)
         except P.Failed as why:
             self.failed = str(why)
         self.seconds = max(self.seconds, time.monotonic() - began)
 
-    def wanted(self, rounds):
-        if self.cannot or self.failed:
-            return False
+    def most(self, rounds):
+        """How many rounds of it are to be measured."""
         if self.seconds > SLOW_SECONDS:
-            return len(self.rounds) < min(rounds, SLOW_ROUNDS)
-        return len(self.rounds) < rounds
+            return min(rounds, SLOW_ROUNDS)
+        return max(rounds, PAIRED_ROUNDS) if self.paired else rounds
+
+    def wanted(self, rounds):
+        return not self.cannot and not self.failed and len(self.rounds) < self.most(rounds)
 
 
 def matches(metric, patterns):
@@ -65,7 +73,7 @@ def things(programs, patterns, most, targets):
     What is to be measured, and what it is held against; the same thing of all programs next
     to each other.
     """
-    all_things = [Thing(metric, n, program) for program in programs
+    all_things = [Thing(metric, n, program, targets.paired(metric, n)) for program in programs
                   for metric, n in program.entries if n <= most]
     wanted = [thing for thing in all_things if matches(thing.metric, patterns)]
     needed = set()
@@ -100,7 +108,7 @@ def run(all_things, rounds, samples, say):
     largest = max((t.n for t in all_things if t.metric in LONG), default=0)
     if largest:
         touch_memory(max(largest * 6000, 1 << 28))
-    for turn in range(rounds):
+    for turn in range(max(thing.most(rounds) for thing in all_things)):
         wanted = [thing for thing in all_things if thing.wanted(rounds)]
         for i, thing in enumerate(wanted):
             say(f"round {turn + 1} of {rounds}: {i + 1} of {len(wanted)}, "

@@ -53,15 +53,21 @@ class Program:
         return lines[0][2:].strip(), entries
 
     def sample(self, metric, n, samples, cores=None, timeout=600):
-        """The samples of one fresh process, pinned to `cores` where given."""
+        """
+        The samples of one fresh process, pinned to `cores` where given; and what was measured
+        beside each of them: as many, or none.
+        """
         out = self._run([metric, str(n), str(samples)], cores, timeout)
         try:
-            values = [float(word) for word in out.split()]
+            lines = [[float(word) for word in text.split()] for text in out.splitlines()]
         except ValueError:
             raise Failed(f"{self.file} {metric} {n}: not numbers: {out[:80]!r}") from None
-        if len(values) != samples:
-            raise Failed(f"{self.file} {metric} {n}: {len(values)} samples, not {samples}")
-        return values
+        if len(lines) != samples:
+            raise Failed(f"{self.file} {metric} {n}: {len(lines)} samples, not {samples}")
+        columns = list(zip(*lines))
+        if len(columns) not in (1, 2) or any(len(line) != len(columns) for line in lines):
+            raise Failed(f"{self.file} {metric} {n}: neither numbers nor pairs: {out[:80]!r}")
+        return list(columns[0]), list(columns[1]) if len(columns) == 2 else []
 
     def _run(self, arguments, cores=None, timeout=600):
         pin = (lambda: os.sched_setaffinity(0, cores)) if cores else None

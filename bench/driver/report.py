@@ -37,6 +37,7 @@ BARS = [
     ("channel", 1, "a message between two tasks of one worker"),
     ("channel", 2, "a message between tasks of two workers"),
     ("wake-spinning", 2, "a task wakes one on another worker, which is awake"),
+    ("wake-idle", 2, "the same, and the worker has just run out of work"),
     ("wake-asleep", 2, "the same, and the worker is asleep"),
     ("timer", 1000000, "a timer armed among a million, which fires"),
     ("timer-cancel", 1000000, "a timer armed among a million, and cancelled"),
@@ -199,9 +200,9 @@ class Report:
             rows.append([f"{result.metric} {result.n:,}", table.number(result.summary.min),
                          ("~" if result.summary.doubt else "")
                          + table.number(result.summary.median),
-                         table.ratio(judged.floors) if judged.floors else "",
+                         table.floors(judged),
                          table.best_peer(judged), "; ".join(opponents),
-                         table.number(judged.aim) if judged.aim else "",
+                         table.aim(judged),
                          judged.verdict + judged.star])
         return grid(["metric, n", "min", "median", "floors", "best peer takes", "must beat", "aim",
                      "verdict"], rows)

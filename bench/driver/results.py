@@ -17,12 +17,13 @@ import stats
 
 
 class Result:
-    """One thing's rounds, and what they say."""
+    """One thing's rounds, and what they say; what was measured beside, where that was."""
 
-    def __init__(self, metric, n, program, label, role, rounds):
+    def __init__(self, metric, n, program, label, role, rounds, beside=()):
         self.metric, self.n, self.program = metric, n, program
-        self.label, self.role, self.rounds = label, role, rounds
+        self.label, self.role, self.rounds, self.beside = label, role, rounds, beside
         self.summary = stats.Summary(rounds)
+        self.ratio = stats.Ratio(rounds, beside) if any(beside) else None
 
     @property
     def unit(self):
@@ -115,7 +116,8 @@ def from_things(all_things, **more):
     for thing in all_things:
         p = thing.program
         if thing.rounds:
-            results.append(Result(thing.metric, thing.n, p.name, p.label, p.role, thing.rounds))
+            results.append(Result(thing.metric, thing.n, p.name, p.label, p.role, thing.rounds,
+                                  thing.beside))
         if thing.cannot or thing.failed:
             skipped[f"{p.name} {thing.metric} {thing.n}"] = thing.cannot or thing.failed
     what = {thing.program.name: thing.program.what for thing in all_things}
@@ -139,9 +141,10 @@ def _entry(result, family, **more):
 def _entries(result, family):
     at = 0
     for number, samples in enumerate(result.rounds):
-        for sample in samples:
+        for place, sample in enumerate(samples):
+            more = {"beside": result.beside[number][place]} if result.ratio else {}
             yield _entry(result, family, run_type="iteration", repetition_index=at,
-                         iterations=1, real_time=sample, round=number)
+                         iterations=1, real_time=sample, round=number, **more)
             at += 1
     s = result.summary
     for aggregate in ("min", "median", "mad", "low", "high"):
@@ -178,13 +181,16 @@ def from_json(data):
     for entry in data["benchmarks"]:
         if entry["run_type"] == "iteration":
             rounds = found.setdefault(entry["run_name"], {})
-            rounds.setdefault(entry["round"], []).append(entry["real_time"])
+            rounds.setdefault(entry["round"], []).append(entry)
     results = []
     for name, rounds in found.items():
         metric, n, program = name.split("/", 2)
+        each = [rounds[number] for number in sorted(rounds)]
         results.append(Result(metric, int(n), program, programs[program]["label"],
                               programs[program]["role"],
-                              [rounds[number] for number in sorted(rounds)]))
+                              [[entry["real_time"] for entry in one] for one in each],
+                              [[entry["beside"] for entry in one if "beside" in entry]
+                               for one in each]))
     more = data["nook"]
     return Run(results, more["machine"], data["context"]["date"], more["quick"], more["rounds"],
                more["skipped"], more["what"], more.get("command", ""))

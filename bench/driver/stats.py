@@ -40,6 +40,22 @@ def interval(rounds, resamples=1000, seed=1):
     return medians[int(0.025 * resamples)], medians[int(0.975 * resamples) - 1]
 
 
+def median_between(values, certainty=0.95):
+    """
+    Between which two of the values the median lies of that which they are drawn from:
+    (low, high). That holds at least that certainly whatever its shape: each value falls
+    below the median as a coin falls. Five values or fewer are too few.
+    """
+    values, n = sorted(values), len(values)
+    outside, below = -1, 0.0  # so many values at each end can be left out
+    while outside < n // 2:
+        below += math.comb(n, outside + 1) / 2 ** n
+        if 2 * below > 1 - certainty:
+            break
+        outside += 1
+    return (values[outside], values[n - 1 - outside]) if outside >= 0 else (-math.inf, math.inf)
+
+
 def short(value):
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
@@ -75,6 +91,27 @@ class Summary:
             return (f"between {short(self.low)} and {short(self.high)}, "
                     f"{self.width:.0%} of the median apart")
         return None
+
+
+class Ratio:
+    """
+    How many times as much as what was measured beside it. Of a round, whose samples have their
+    luck in common, the median ratio counts, as one value.
+    """
+
+    def __init__(self, rounds, beside):
+        values = [median([a / b for a, b in zip(ours, theirs)])
+                  for ours, theirs in zip(rounds, beside)]
+        self.rounds = len(values)
+        self.median = median(values)
+        self.low, self.high = median_between(values)
+        self.min = min(value for one in beside for value in one)  # of what stands beside
+
+    def holds(self, most):
+        """True: it is at most that; False: it is more; None: that is not known."""
+        if self.high <= most:
+            return True
+        return False if self.low > most else None
 
 
 def line(xs, ys):

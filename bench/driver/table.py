@@ -66,10 +66,29 @@ def figures(r):
     return how_many(r.n), number(s.min), ("~" if s.doubt else "") + number(s.median), spread
 
 
+def floors(judged):
+    """How many times the floor; to three digits where both were measured in turn."""
+    if not judged.floors:
+        return ""
+    return f"{judged.floors:.3g}x" if judged.paired else ratio(judged.floors)
+
+
+def aim(judged):
+    if judged.paired:
+        return f"{judged.aim_floors}x"
+    return number(judged.aim) if judged.aim else ""
+
+
+def between(pair):
+    """The interval of a ratio."""
+    if abs(pair.low) == float("inf"):
+        return "too few rounds for an interval"
+    return f"{pair.low:.3g} to {pair.high:.3g}"
+
+
 def row(judged):
     r = judged.result
-    floors = ratio(judged.floors) if judged.floors else ""
-    return FORMAT.format(r.metric, *figures(r), floors, best_peer(judged),
+    return FORMAT.format(r.metric, *figures(r), floors(judged), best_peer(judged),
                          judged.verdict + judged.star).rstrip()
 
 
@@ -151,6 +170,10 @@ def render(run, targets, program="nook"):
     notes = opponents(judged)
     if notes:
         lines += ["", "Not beaten, or not compared:"] + notes
+    notes = [f"{j.result.metric} {how_many(j.result.n)}: {floors(j)}, {between(j.result.ratio)}; "
+             f"the aim is {aim(j)}" for j in judged if j.paired and j.floors]
+    if notes:
+        lines += ["", "Floors measured in turn, pair by pair, with 95 % intervals:"] + notes
     notes = doubts(shown + bare)
     if notes:
         lines += ["", f"Doubtful (~), because the 95 % interval of the median is wider than "

@@ -14,7 +14,7 @@ WORDS = {
     AIM: "beats what it must, and reaches what was aimed at",
     BEATS: "beats what it must, but does not reach what was aimed at",
     MISSES: "does not beat what it must",
-    OPEN: "it could not be measured, or what it must beat was not",
+    OPEN: "it could not be measured, or what it is held against was not, or not well enough",
     NONE: "held against nothing",
 }
 
@@ -27,11 +27,19 @@ class Opponent:
 
 
 class Judged:
-    """A result beside its floor, the quickest peer of the run, its opponents and its aim."""
+    """
+    A result beside its floor, the quickest peer of the run, its opponents and its aim: a
+    figure, or, where the target is paired, how many times what was measured beside it.
+    """
 
-    def __init__(self, result, floor, best, opponents, aim, has_target):
+    def __init__(self, result, floor, best, opponents, target):
         self.result, self.floor, self.best = result, floor, best
-        self.opponents, self.aim = opponents, aim
+        self.opponents, self.paired = opponents, target.get("paired", False)
+        self.aim_floors = target.get("aim_floors")
+        self.aim = target.get("aim")
+        if self.aim_floors and not self.paired and trusted(floor):
+            self.aim = floor.summary.min * self.aim_floors
+        has_target = any(key in target for key in ("must_beat", "aim", "aim_floors"))
         self.verdict = self._verdict() if has_target else NONE
 
     @property
@@ -40,11 +48,27 @@ class Judged:
         return self.result.summary.min > 0
 
     @property
+    def floor_figure(self):
+        """The least that was measured of it, beside the result or by itself."""
+        if self.paired:
+            return self.result.ratio.min if self.result.ratio else None
+        return self.floor.summary.min if self.floor else None
+
+    @property
     def floors(self):
         """How many times the floor."""
-        if self.floor is None or self.floor.summary.min <= 0 or not self.measured:
+        if not self.floor_figure or self.floor_figure <= 0 or not self.measured:
             return None
-        return self.result.summary.min / self.floor.summary.min
+        if self.paired:
+            return self.result.ratio.median
+        return self.result.summary.min / self.floor_figure
+
+    @property
+    def reached(self):
+        """True or False: the aim; None: there is none, or that is not known."""
+        if self.paired:
+            return self.result.ratio.holds(self.aim_floors) if self.floors else None
+        return None if self.aim is None else self.result.summary.min <= self.aim
 
     @property
     def best_takes(self):
@@ -68,11 +92,9 @@ class Judged:
             return MISSES
         if len(known) < len(self.opponents):
             return OPEN
-        if self.aim is None:
+        if self.reached is None:
             return OPEN if not self.opponents else BEATS
-        if figure <= self.aim:
-            return AIM
-        return BEATS
+        return AIM if self.reached else BEATS
 
 
 def trusted(floor):
@@ -101,17 +123,16 @@ class Targets:
             needed |= {one.get("metric"), one.get("of")}
         return needed - {None}
 
+    def paired(self, metric, n):
+        return self.of(metric, n).get("paired", False)
+
     def judge(self, run, result):
         target = self.of(result.metric, result.n)
         floor = run.floor(target["floor"], result.n) if "floor" in target else None
         opponents = [self._opponent(run, result, floor, one)
                      for one in target.get("must_beat", [])]
-        aim = target.get("aim")
-        if "aim_floors" in target:
-            aim = floor.summary.min * target["aim_floors"] if trusted(floor) else None
-        has_target = "must_beat" in target or "aim" in target or "aim_floors" in target
         best = next((p for p in run.peers(result.metric, result.n) if p.summary.min > 0), None)
-        return Judged(result, floor, best, opponents, aim, has_target)
+        return Judged(result, floor, best, opponents, target)
 
     @staticmethod
     def _opponent(run, result, floor, one):

@@ -2,7 +2,7 @@
 //
 // Boost.Fiber: green threads of one thread, with a run queue (round_robin). Stacks of 16 KiB
 // without guards, from its pool. Variables are fiber_specific_ptr, kept in a std::map; to set
-// one drops the old value, which is why the values here need no cleaning. `wake-asleep` wakes
+// one drops the old value, which is why the values here need no cleaning. `wake-idle` wakes
 // a fiber of another thread, whose scheduler sleeps on a condition variable.
 #include "peers.h"
 
@@ -168,7 +168,7 @@ static const struct bench benches[] = {
     PEER_YIELDS(yield, tasks),
     PEER_SPAWN(spawn_join, NULL),
     PEER_PING_PONG("channel", 1, ping_pong, same_thread),
-    PEER_PING_PONG("wake-asleep", 2, ping_pong, two_threads),
+    PEER_PING_PONG("wake-idle", 2, ping_pong, two_threads),
     PEER_PARKED_AT_EACH,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
 // Photon (PhotonLibOS): green threads on vcpus, each an OS thread. `yield` is its fastest,
-// thread_yield_fast, which the library exports and no header declares. `wake-asleep` wakes a
+// thread_yield_fast, which the library exports and no header declares. `wake-idle` wakes a
 // thread of a vcpu that sleeps in its event engine. Stacks come from its pool where they are
 // used again, and from its default allocator where tasks are parked: the pool maps each
 // stack by itself, which the kernel refuses after some 65,000.
@@ -182,7 +182,7 @@ static const struct bench benches[] = {
     PEER_YIELDS(yield, tasks),
     PEER_SPAWN(spawn_join, spawning),
     PEER_PING_PONG("channel", 1, ping_pong, same_vcpu),
-    PEER_PING_PONG("wake-asleep", 2, ping_pong, two_vcpus),
+    PEER_PING_PONG("wake-idle", 2, ping_pong, two_vcpus),
     PEER_PARKED_AT_EACH,
 };
 

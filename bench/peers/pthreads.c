@@ -175,7 +175,7 @@ PEER_PARKED(park)
 
 static const struct bench benches[] = {
     PEER_PING_PONG("channel", 1, ping_pong, together),
-    PEER_PING_PONG("wake-asleep", 2, ping_pong, apart),
+    PEER_PING_PONG("wake-idle", 2, ping_pong, apart),
 #ifndef PEER_FUTEX
     PEER_YIELD(2, yield, yielding),
     PEER_SPAWN(spawn_join, NULL),

@@ -17,6 +17,13 @@
  * and what came after keeps it from its sleep. What it has taken and leaves for the next time
  * it calls itself for.
  *
+ * Work often comes soon, as the answer of one who was just woken. So a worker that has none
+ * lingers: it looks here for as long as it would take to wake it, and only then sleeps. What
+ * comes meanwhile it has at once, what comes later it has as late as ever, and for that it
+ * takes about as much of a processor again as the sleep does. How long a wake takes is up to
+ * the kernel and the host: who calls a sleeper says when, and that one looks at the clock. To
+ * others a worker that lingers has just not fallen asleep yet; it writes nothing.
+ *
  * To call one that is awake costs no system call. One that dozes sleeps on the state
  * itself, one that polls is told by the poller's eventfd, which may come late, when
  * it polls no more: then the next look at the descriptors is for nothing.
@@ -28,6 +35,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+/* Nanoseconds. A wake that took longer was held up by something else. */
+enum { LINGER_MOST = 50000 };
 
 void nook__inbox_open(struct nook__inbox *inbox)
 {
@@ -54,9 +64,17 @@ static int futex_wait(atomic_uint *word, unsigned value, uint64_t until)
     return !late;
 }
 
+static int is_asleep(const struct nook__inbox *inbox)
+{
+    unsigned state = atomic_load_explicit(&inbox->state, memory_order_seq_cst);
+    return state == NOOK__DOZING || state == NOOK__POLLING;
+}
+
 /* Release: what was sent is seen by who finds it called; both are one word's changes. */
 void nook__call(struct nook__worker *to)
 {
+    if (is_asleep(&to->inbox) && nook__lingers(to->run))
+        atomic_store_explicit(&to->inbox.called, nook__clock(to->run), memory_order_relaxed);
     unsigned state =
         atomic_exchange_explicit(&to->inbox.state, NOOK__CALLED, memory_order_acq_rel);
     if (state == NOOK__DOZING)
@@ -65,10 +83,25 @@ void nook__call(struct nook__worker *to)
         nook__poller_interrupt(&to->run->poller);
 }
 
-/* From here on it looks. */
-static void wake_up(struct nook__inbox *inbox)
+/* How long it took since it was called in its sleep, on average. */
+static void learn(struct nook__worker *worker, uint64_t called)
 {
+    uint64_t took = nook__clock(worker->run) - called;
+    if (took > LINGER_MOST)
+        took = LINGER_MOST;
+    worker->wake_ns += ((int64_t)took - worker->wake_ns) / (worker->wake_ns == 0 ? 1 : 8);
+}
+
+/* From here on it looks. */
+static void wake_up(struct nook__worker *worker)
+{
+    struct nook__inbox *inbox = &worker->inbox;
     (void)atomic_exchange_explicit(&inbox->state, NOOK__AWAKE, memory_order_acq_rel);
+    uint64_t called = atomic_load_explicit(&inbox->called, memory_order_relaxed);
+    if (called == 0)
+        return;
+    atomic_store_explicit(&inbox->called, 0, memory_order_relaxed);
+    learn(worker, called);
 }
 
 /* 1: it sleeps now, as far as others are concerned. */
@@ -87,20 +120,60 @@ void nook__doze(struct nook__worker *worker, uint64_t until)
         while (atomic_load_explicit(&inbox->state, memory_order_relaxed) == NOOK__DOZING &&
                futex_wait(&inbox->state, NOOK__DOZING, until))
             continue;
-    wake_up(inbox);
+    wake_up(worker);
 }
 
 int nook__poll_begin(struct nook__worker *worker)
 {
     if (fall_asleep(&worker->inbox, NOOK__POLLING))
         return 1;
-    wake_up(&worker->inbox);
+    wake_up(worker);
     return 0;
 }
 
 void nook__poll_end(struct nook__worker *worker)
 {
-    wake_up(&worker->inbox);
+    wake_up(worker);
+}
+
+/* --- lingering ------------------------------------------------------------------ */
+
+/* A hint: what it overlooks keeps the worker from its sleep. */
+static int is_wanted(const struct nook__inbox *inbox)
+{
+    return nook__inbox_news(inbox) ||
+           atomic_load_explicit(&inbox->state, memory_order_relaxed) != NOOK__AWAKE;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+static int look_on(const struct nook__inbox *inbox)
+{
+    enum { LOOKS = 16 };
+    for (int i = 0; i < LOOKS; i++) {
+        if (is_wanted(inbox))
+            return 0;
+        relax();
+    }
+    return 1;
+}
+
+void nook__linger(struct nook__worker *worker, uint64_t until, int polls)
+{
+    struct nook__run *run = worker->run;
+    uint64_t end = nook__clock(run) + (uint64_t)worker->wake_ns;
+    if (end > until)
+        end = until;
+    while (nook__clock(run) < end && look_on(&worker->inbox))
+        if (polls && nook__poller_reports(&run->poller))
+            return;
 }
 
 /* --- the list -------------------------------------------------------------------- */
@@ -116,8 +189,7 @@ void nook__send(struct nook__worker *to, struct nook__event *event)
                                                   memory_order_seq_cst, memory_order_relaxed));
     if (atomic_load_explicit(&to->straight, memory_order_seq_cst) != 0)
         nook__disturb(to); /* it had looked before there was something */
-    unsigned state = atomic_load_explicit(&inbox->state, memory_order_seq_cst);
-    if (state == NOOK__DOZING || state == NOOK__POLLING)
+    if (is_asleep(inbox))
         nook__call(to);
 }
 

@@ -275,6 +275,12 @@ static int wait_for(const struct nook__poller *poller, struct epoll_event *event
     return wait_coarsely(poller, events, n, ns);
 }
 
+int nook__poller_reports(const struct nook__poller *poller)
+{
+    struct epoll_event event;
+    return epoll_wait(poller->epoll, &event, 1, 0) != 0;
+}
+
 static void count_polling(struct nook__run *run, int change)
 {
     atomic_store_explicit(&run->polling, run->polling + change, memory_order_relaxed);

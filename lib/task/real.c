@@ -83,24 +83,51 @@ static void look_round(struct nook__worker *worker)
 
 /* --- sleeping --------------------------------------------------------------------- */
 
+/* Under the lock. Who lingers keeps a processor busy, which somebody else may need. */
+static int may_linger(const struct nook__run *run)
+{
+    return run->processors >= run->n_workers + run->pool.busy;
+}
+
+/* Under the lock, given up meanwhile. */
+static void doze(struct nook__worker *worker, uint64_t until)
+{
+    struct nook__run *run = worker->run;
+    int lingers = may_linger(run);
+    nook__unlock(run);
+    if (lingers)
+        nook__linger(worker, until, 0);
+    nook__doze(worker, until);
+    nook__lock(run);
+}
+
+/* The same. Who changes the timers meanwhile calls the watcher. */
+static void poll_until(struct nook__worker *worker, uint64_t until)
+{
+    struct nook__run *run = worker->run;
+    if (may_linger(run)) {
+        nook__unlock(run);
+        nook__linger(worker, until, 1);
+        nook__lock(run);
+    }
+    if (!nook__poll_begin(worker))
+        return;
+    uint64_t now = nook__clock(run);
+    nook__poller_wait(run, until == UINT64_MAX ? -1 : until > now ? (int64_t)(until - now) : 0);
+    nook__poll_end(worker);
+}
+
 /* One sleeper minds the timers and the descriptors. Under the lock, given up meanwhile. */
 static void watch(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    uint64_t next = nook__timers_next(run), now = nook__clock(run);
     run->watcher = worker;
-    if (run->poller.users == 0) {
-        run->blind = 1;
-        nook__unlock(run);
-        nook__doze(worker, next);
-        nook__lock(run);
-        run->blind = 0;
-    } else if (nook__poll_begin(worker)) {
-        nook__poller_wait(run, next == UINT64_MAX ? -1
-                               : next > now       ? (int64_t)(next - now)
-                                                  : 0);
-        nook__poll_end(worker);
-    }
+    run->blind = run->poller.users == 0;
+    if (run->blind)
+        doze(worker, nook__timers_next(run));
+    else
+        poll_until(worker, nook__timers_next(run));
+    run->blind = 0;
     run->watcher = NULL;
     nook__timers_fire(run, nook__clock(run));
 }
@@ -108,13 +135,10 @@ static void watch(struct nook__worker *worker)
 static void sleep_until_called(struct nook__worker *worker)
 {
     struct nook__run *run = worker->run;
-    if (run->watcher == NULL && (run->poller.users > 0 || run->timers.n > 0)) {
+    if (run->watcher == NULL && (run->poller.users > 0 || run->timers.n > 0))
         watch(worker);
-    } else {
-        nook__unlock(run);
-        nook__doze(worker, UINT64_MAX);
-        nook__lock(run);
-    }
+    else
+        doze(worker, UINT64_MAX);
     nook__not_idle(worker);
     if (run->watcher == NULL)
         nook__mind_timer(run);

@@ -15,6 +15,7 @@
 #include "run.h"
 #include "contextlocal/context.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -383,6 +384,16 @@ static void number_workers(struct nook__run *run)
         run->workers[i].number = nook__number_new();
 }
 
+/* Alone nobody would answer soon, and Valgrind lets one thread run at a time. */
+static unsigned processors_for(const struct nook__run *run)
+{
+    cpu_set_t given;
+    if (run->solo || nook__on_valgrind() || sched_getaffinity(0, sizeof given, &given) != 0)
+        return 0;
+    unsigned n = (unsigned)CPU_COUNT(&given);
+    return n >= run->n_workers ? n : 0;
+}
+
 static int open_run(struct nook__run *run, const nook_run_options *options)
 {
     run->n_workers = options->workers != 0 ? options->workers : 1;
@@ -393,6 +404,7 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
         return NOOK_ENOMEM;
     memset(run->workers, 0, size);
     run->solo = run->real_workers == 1;
+    run->processors = processors_for(run);
     run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno &&
                   (options->watch == NULL || !options->watch->measure_stacks);
     run->migrate = options->migrate;

@@ -172,6 +172,7 @@ enum { NOOK__AWAKE, NOOK__DOZING, NOOK__POLLING, NOOK__CALLED };
 struct nook__inbox {
     _Atomic(struct nook__link *) events; /* the last one, which leads to those before it */
     atomic_uint state;                   /* a futex */
+    _Atomic uint64_t called;             /* when, in its sleep; 0: it was not */
     struct nook__link taken;             /* the worker's: what it has not dealt with yet */
 };
 
@@ -198,6 +199,8 @@ void nook__receive_all(struct nook__worker *worker);
 /* By the worker: sleeps until something comes, it is called, or that time; UINT64_MAX: never.
  */
 void nook__doze(struct nook__worker *worker, uint64_t until);
+/* By the worker, before a sleep: waits a little, awake, for what would end it. */
+void nook__linger(struct nook__worker *worker, uint64_t until, int polls);
 /* By the worker, round a sleep in the poller. 0: something came before, do not sleep. */
 int nook__poll_begin(struct nook__worker *worker);
 void nook__poll_end(struct nook__worker *worker);
@@ -497,6 +500,8 @@ void nook__poller_unmute(struct nook__run *run, const nook_handle *handle);
  * The poller is open. */
 void nook__poller_wait(struct nook__run *run, int64_t ns);
 void nook__poller_interrupt(struct nook__poller *poller);
+/* A hint: it has something to report, and still has afterwards. Any worker; no lock. */
+int nook__poller_reports(const struct nook__poller *poller);
 
 /* --- jobs on other threads ------------------------------------------------ */
 
@@ -615,6 +620,7 @@ struct nook__worker {
     struct nook__link *at; /* whose place that is now: its own, or that of a task, which runs */
     struct nook__spares spares;
     unsigned random; /* where it begins to search */
+    int64_t wake_ns; /* from a call to the end of its sleep, on average; 0: not known yet */
     struct nook__ring ring;
     /* What others write who have something for it, on a line of its own. */
     _Alignas(NOOK__LINE) struct nook__inbox inbox;
@@ -673,12 +679,18 @@ struct nook__run {
     struct nook__worker *watcher; /* who minds the timers and descriptors in its sleep */
     nook_loop *loop;              /* once somebody asked for it */
     int blind;                    /* the watcher sleeps at its inbox: no descriptors */
+    unsigned processors;          /* that it may use; 0: workers do not linger */
     uint64_t now;                 /* of a schedule */
     unsigned next_worker;         /* of a schedule: where the next new task goes */
     unsigned outside;             /* of a schedule: descriptors' callbacks in a row */
     nook_watch watch;
     struct nook__watchdog watchdog;
 };
+
+static inline int nook__lingers(const struct nook__run *run)
+{
+    return run->processors != 0;
+}
 
 static inline void nook__lock(struct nook__run *run)
 {

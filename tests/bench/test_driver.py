@@ -38,6 +38,13 @@ def result(metric, n, program, figure, role="own", label=None, noise=0.01):
     return R.Result(metric, n, program, label or program, role, rounds)
 
 
+def paired(metric, ratios, drift=1.0):
+    """A round of three pairs for each ratio, all that many times as much; the later the worse."""
+    beside = [[100.0 * drift ** (i + j) for j in range(3)] for i in range(len(ratios))]
+    rounds = [[ratio * b for b in one] for ratio, one in zip(ratios, beside)]
+    return R.Result(metric, 2, "nook", "nook", "own", rounds, beside)
+
+
 def a_run(*found, **more):
     return R.Run(list(found), MACHINE, "2026-01-02T03:04:05+00:00", rounds=9,
                  what={r.program: f"{r.label} 1.0, gcc 12" for r in found}, **more)
@@ -58,6 +65,27 @@ class Statistics(unittest.TestCase):
             inside += low <= 100 <= high
         self.assertGreater(inside, 180)
         self.assertLess(inside, 200)
+
+    def test_two_values_in_order_hold_the_median_19_times_out_of_20(self):
+        # Whatever they are drawn from: here most values are near the least.
+        draw = random.Random(3)
+        inside = 0
+        for _ in range(400):
+            low, high = stats.median_between([draw.expovariate(math.log(2)) for _ in range(9)])
+            inside += low <= 1 <= high
+        self.assertGreater(inside, 370)
+        self.assertLess(inside, 400)
+
+    def test_which_two_values_in_order(self):
+        # By the binomial distribution: 9 of 512 ways leave all but one on one side.
+        for n, outside in ((6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (20, 5)):
+            self.assertEqual(stats.median_between(range(n)), (outside, n - 1 - outside), n)
+        self.assertEqual(stats.median_between([1, 1, 1, 1, 1]), (-math.inf, math.inf))
+
+    def test_a_ratio_is_of_pairs_and_a_round_is_one_value(self):
+        ratio = stats.Ratio([[1.0, 8.0, 2.0], [30.0, 40.0, 1.0]], [[1.0, 2.0, 1.0], [10.0, 10.0, 1.0]])
+        self.assertEqual((ratio.median, ratio.min), (2.5, 1.0))
+        self.assertEqual((ratio.low, ratio.high), (-math.inf, math.inf))
 
     def test_rounds_are_drawn_whole(self):
         # Of samples that agree within a round and not between rounds, more samples a round
@@ -168,6 +196,23 @@ class Verdicts(unittest.TestCase):
             own = result("walk", 1, "nook", figure)
             self.assertEqual(self.verdict(own, floor, crawl, metric="walk").verdict, verdict)
 
+    def test_a_paired_target_looks_at_pairs_alone(self):
+        self.targets.all = [{"metric": ["walk"], "floor": "floor-race", "paired": True,
+                             "aim_floors": 1.05}]
+        near, far = [1.02, 1.03, 1.04], [1.06, 1.07, 1.08]
+        for ratios, verdict in ((near * 3, T.AIM), (far * 3, T.BEATS), ((near + far) * 2, T.OPEN),
+                                (near, T.OPEN)):
+            own = paired("walk", ratios, drift=1.2)  # no two of the floors are alike
+            for floor in (50.0, 500.0):  # nor is that of another minute
+                run = a_run(own, result("floor-race", 2, "floor", floor, "floor"))
+                judged = self.targets.judge(run, own)
+                self.assertEqual(judged.verdict, verdict, ratios)
+                self.assertAlmostEqual(judged.floors, stats.median(ratios))
+                self.assertEqual(judged.floor_figure, 100.0)
+        alone = result("walk", 2, "nook", 1.0)
+        judged = self.targets.judge(a_run(alone), alone)
+        self.assertEqual((judged.verdict, judged.floors), (T.OPEN, None))
+
     def test_the_real_file_names_floors_that_exist(self):
         source = ""
         folder = os.path.join(HERE, "../../bench")
@@ -197,6 +242,14 @@ class Table(unittest.TestCase):
         row = next(text for text in said.splitlines() if text.startswith("yield"))
         self.assertEqual(row.split(), ["yield", "2", "4.00", "4.08", "1%", "2x", "5x", "libaco",
                                        "aim"])
+
+    def test_what_was_measured_in_turn_has_its_ratio_and_interval(self):
+        said = self.render(paired("wake-asleep", [1.03, 1.02, 1.04] * 3))
+        row = next(text for text in said.splitlines() if text.startswith("wake-asleep"))
+        self.assertEqual(row.split()[5:], ["1.03x", "aim"])
+        self.assertIn("wake-asleep 2: 1.03x, 1.02 to 1.04; the aim is 1.05x", said)
+        said = self.render(paired("wake-asleep", [1.03]))
+        self.assertIn("wake-asleep 2: 1.03x, too few rounds for an interval; the aim is 1.05x", said)
 
     def test_nothing_is_wider_than_80_columns(self):
         said = self.render(
@@ -356,6 +409,10 @@ class Document(unittest.TestCase):
                                          "beats\\* |"))
         self.assertRegex(rows[5], "^- `get` is flat: 2 ns")
 
+    def test_a_paired_row_has_its_interval(self):
+        row = self.fill("{table wake-asleep}", paired("wake-asleep", [1.03, 1.02, 1.04] * 3))
+        self.assertIn("| 100 (1.03x, 1.02 to 1.04) | 1.05x | aim |", row)
+
     def test_how_it_was_measured_and_what_came_of_it(self):
         said = self.fill("{run}\n\n{verdicts}\n\n{versions}\n\n{missing}", result("set", 1, "nook", 1.0))
         self.assertIn("- Measured with `./dev bench --peers`", said)
@@ -379,12 +436,14 @@ class Document(unittest.TestCase):
 class File(unittest.TestCase):
     def setUp(self):
         self.run_ = a_run(result("get", 8, "nook", 2.0), result("parked-bytes", 9, "nook", 4160.0),
-                          skipped={"a": "b"})
+                          paired("wake-asleep", [1.5, 2.0]), skipped={"a": "b"})
         self.data = json.loads(json.dumps(R.to_json(self.run_)))
 
     def test_what_is_written_comes_back(self):
         again = R.from_json(self.data)
         self.assertEqual(R.to_json(again), R.to_json(self.run_))
+        self.assertEqual(again.find("wake-asleep", 2).ratio.median, 1.75)
+        self.assertIsNone(again.find("get", 8).ratio)
 
     def test_google_benchmarks_names(self):
         first = self.data["benchmarks"][0]
@@ -453,7 +512,9 @@ class Programs(Folders):
         fake = P.Program(FAKE, P.PEER)
         self.assertEqual(fake.label, "a fake 1.0")
         self.assertIn(("fresh", 5), fake.entries)
-        self.assertEqual(fake.sample("fresh", 5, 4), [5.0] * 4)
+        self.assertEqual(fake.sample("fresh", 5, 4), ([5.0] * 4, []))
+        ones, twos = fake.sample("pair", 1, 3)
+        self.assertTrue(len(ones) == len(twos) == 3 and min(twos) >= 100000)
         with self.assertRaisesRegex(P.Cannot, "not with 3 of them"):
             fake.sample("cannot", 3, 1)
         with self.assertRaisesRegex(P.Failed, "does not hold"):
@@ -469,6 +530,11 @@ class Programs(Folders):
             self.own, "short", "[ \"$1\" = --list ] && printf '# x\\nrace\\t1\\n' || echo 1"), P.OWN)
         with self.assertRaisesRegex(P.Failed, "1 samples, not 2"):
             short.sample("race", 1, 2)
+        uneven = P.Program(self.program(
+            self.own, "uneven", "[ \"$1\" = --list ] && printf '# x\nrace\t1\n' || printf '1 2\n3\n'"),
+            P.OWN)
+        with self.assertRaisesRegex(P.Failed, "neither numbers nor pairs"):
+            uneven.sample("race", 1, 2)
         words = P.Program(self.program(
             self.own, "words", "[ \"$1\" = --list ] && printf '# x\\nrace\\t1\\n' || echo one"), P.OWN)
         with self.assertRaisesRegex(P.Failed, "not numbers"):
@@ -499,6 +565,18 @@ class Programs(Folders):
         with open(log, encoding="utf-8") as file:
             self.assertEqual(file.read().split(), ["a1", "b1", "a2", "b2"] * 2)
         self.assertEqual([thing.rounds for thing in wanted], [[[1.0] * 3] * 2] * 4)
+
+    def test_pairs_have_as_many_rounds_as_an_interval_takes(self):
+        self.program(self.own, "mine",
+                     "[ \"$1\" = --list ] && printf '# x\nwake-idle\t2\nwake-asleep\t2\n' && exit",
+                     "for i in $(seq $3); do [ $1 = wake-idle ] && echo 1 || echo 2 1; done")
+        found, _ = P.find(self.own)
+        wanted = measure.things(found, [], 10, T.Targets())
+        measure.run(wanted, 3, 1, lambda text: None)
+        self.assertEqual([len(thing.rounds) for thing in wanted], [3, 9])
+        run = R.from_things(wanted, machine=MACHINE, date="now", rounds=3)
+        ratio = run.find("wake-asleep", 2).ratio
+        self.assertEqual((ratio.low, ratio.median, ratio.high), (2.0, 2.0, 2.0))
 
     def test_what_is_asked_for_brings_what_it_is_held_against(self):
         for name, metrics in (("mine", "get set"), ("floor", "floor-get floor-switch pthread-get")):

@@ -53,6 +53,16 @@ expect 0 "$fake" doze-nothing 1 5
 awk '$1 < 90000 { small = 1 } END { exit !small || NR != 5 }' "$work/out" ||
     fail "nothing was subtracted: $(cat "$work/out")"
 
+# A pair a sample, of batches that take turns at being the first.
+expect 0 "$fake" pair 1 3
+awk '$1 < 50000 || $2 < 100000 || NF != 2 { bad = 1 } END { exit bad || NR != 3 }' "$work/out" ||
+    fail "not 3 pairs: $(cat "$work/out")"
+said '122112$'
+# To wait until a thread sleeps takes a tenth of a millisecond here, and does not count.
+"$fake" await 1 5 >"$work/out"
+[ $? -eq 77 ] || awk '$1 < 50000 { small = 1 } END { exit !small || NR != 5 }' "$work/out" ||
+    fail "the wait was counted: $(cat "$work/out")"
+
 expect 0 "$fake" --count turns 7 5
 prints 15
 said '^turns 5 of 7$'

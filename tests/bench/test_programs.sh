@@ -14,7 +14,7 @@ measure()
     "$1" "$2" "$3" 2 >"$work/out" 2>"$work/err" </dev/null
     case $? in
     0)
-        grep -c '^-\{0,1\}[0-9][0-9]*\.[0-9]*$' "$work/out" | grep -q '^2$' ||
+        grep -Ec '^-?[0-9]+\.[0-9]+( [0-9]+\.[0-9]+)?$' "$work/out" | grep -q '^2$' ||
             fail "$(basename "$1") $2 $3 printed $(cat "$work/out")"
         measured=$((measured + 1))
         ;;

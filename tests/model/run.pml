@@ -34,6 +34,8 @@
  * What is wider than the code: a queue or a ring gives any of its events, not the first; a
  * thief takes one or two; any idle worker is roused; a worker looks round and switches
  * directly whenever it likes, not every 61 times; time passes when it likes.
+ * A worker that lingers before it sleeps reads hints alone and changes nothing: a sleep that
+ * begins late, and whatever may end it comes before or after it has begun here as well.
  * What is left out: weaker memory than these steps [queue.c says what it relies on], how a
  * ring is made [tests/model/steal.pml], and with that the list of what did not fit into one,
  * what a context does [tests/model/reader.pml], callbacks, which are events like tasks,

@@ -3,7 +3,7 @@
 // Go: goroutines, channels, and context.Context. A Context holds one value and its parent, so
 // a read walks to the value: `get` reads the oldest of n, as the others' last bound variable
 // is their deepest. A `first-set` is WithValue on a Context with n values, and what it made is
-// left to the collector. A `wake-asleep` locks both goroutines to threads of their own.
+// left to the collector. A `wake-idle` locks both goroutines to threads of their own.
 package main
 
 import (
@@ -108,7 +108,7 @@ func channel(n int) {
 	pingPong(n, false)
 }
 
-func wakeAsleep(n int) {
+func wakeIdle(n int) {
 	pingPong(n, true)
 }
 
@@ -189,7 +189,7 @@ func benches() (all []bench) {
 	add("yield", yield, 2, 1000, 100000)
 	add("spawn-join", spawnJoin, 1, 10000)
 	add("channel", channel, 1, 2)
-	add("wake-asleep", wakeAsleep, 2)
+	add("wake-idle", wakeIdle, 2)
 	add("timer", timer, 1000000)
 	add("timer-cancel", timerCancel, 1000000)
 	add("parked-bytes", parkedBytes, 10000, 100000, 1000000)

@@ -138,7 +138,7 @@ fn channel(n: usize, samples: usize) {
 }
 
 /// A runtime of one thread on each side, which sleeps while nothing comes.
-fn wake_asleep(_: usize, samples: usize) {
+fn wake_idle(_: usize, samples: usize) {
     if std::thread::available_parallelism().map_or(1, usize::from) < 2 {
         harness::cannot("needs two processors");
     }
@@ -181,7 +181,7 @@ fn main() {
             ("yield", &[2, 1000, 100000], yields),
             ("spawn-join", &[1, 10000], spawn_join),
             ("channel", &[1, 2], channel),
-            ("wake-asleep", &[2], wake_asleep),
+            ("wake-idle", &[2], wake_idle),
             ("parked-bytes", &[10000, 100000, 1000000], parked_bytes),
             ("create", &[10000, 100000, 1000000], create),
         ],
