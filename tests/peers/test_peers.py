@@ -26,7 +26,7 @@ def wrong_with(program, programs):
         yield f"{program.file}: lists nothing, or something twice"
     for metric, n in smallest(program.entries):
         try:
-            samples = program.sample(metric, n, SAMPLES)
+            samples, _ = program.sample(metric, n, SAMPLES)
         except programs.Cannot as why:
             print(f"{program.file} {metric} {n}: not here: {why}")
             continue
