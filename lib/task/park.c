@@ -7,7 +7,8 @@
  * inbox of that worker, which cannot resume it before it has left. One that roams may be
  * resumed elsewhere: it leaves its stack with the wait that it wants, and the next stack that
  * runs on the worker registers that. So it is at the first park, where what the task is moves,
- * and where nobody is next but the worker itself. A wait is over once, because waking clears it.
+ * and where nobody is next but the worker itself. A wait is over once, because waking clears
+ * it.
  *
  * A task that has ended tells those who wait for it, still on its stack, where tasks may
  * switch to each other; so it finds one of them ready, and goes straight on there. The
@@ -60,23 +61,30 @@ static inline void register_wait(struct nook__run *run, struct nook__body *task,
                                  struct nook__wait *wait);
 static void bury(struct nook__worker *worker, struct nook__body *task);
 
+static int take_answer(struct nook__body *task)
+{
+    nook__unmark(task, NOOK__ANSWERED);
+    return task->life->answer;
+}
+
 /*
  * On the stack of a task that goes on, or begins, first of all there: who left for it is dealt
- * with. What it returns is for one that yielded.
+ * with. What it returns is for one that yielded, or has no frame [nook__park_off].
  */
 static int land(void *arg)
 {
     struct nook__worker *worker = arg;
     struct nook__body *task = nook__current(worker), *left = worker->left;
-    int yielded =
-        !task->life->in_park; /* asked now: what is buried may call back, and that may park */
+    /* Asked now: what is buried may call back, and that may park. */
+    int answer = nook__is(task, NOOK__ANSWERED) ? take_answer(task) : 0;
+    int yielded = atomic_load_explicit(&task->parks, memory_order_relaxed) % 2 == 0;
     nook__fiber_arrive(&task->life->fiber);
     worker->left = NULL;
     if (left != NULL && worker->parking != NULL)
         commit(worker, left, worker->parking);
     else if (left != NULL)
         bury(worker, left);
-    return yielded && nook__take_cancel(task->task) ? NOOK_ECANCELED : 0;
+    return yielded && nook__take_cancel(task->task) ? NOOK_ECANCELED : answer;
 }
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, struct nook__body *task)
@@ -105,7 +113,7 @@ NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, struct nook
 NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, struct nook__body *task,
                                            struct nook__body *next)
 {
-    if (worker->left == NULL && !nook__is(next, NOOK__TO_CANCEL)) {
+    if (worker->left == NULL && !nook__is(next, NOOK__TO_CANCEL | NOOK__ANSWERED)) {
         (void)pass_to(worker, task, next);
         return;
     }
@@ -181,10 +189,10 @@ static inline struct nook__body *successor(struct nook__worker *worker, unsigned
     return next;
 }
 
-static inline void count_park(struct nook__body *task)
+static inline void count_park(struct nook__body *task, int is_yield)
 {
     uint64_t parks = atomic_load_explicit(&task->parks, memory_order_relaxed);
-    atomic_store_explicit(&task->parks, parks + 1, memory_order_relaxed);
+    atomic_store_explicit(&task->parks, (parks | 1) + (is_yield ? 1 : 2), memory_order_relaxed);
 }
 
 /* One that carries a mask takes it off meanwhile, here, where the worker pays nothing. */
@@ -207,8 +215,7 @@ static __attribute__((noinline)) int park_unusual(struct nook__body *task,
 static inline void note_park(struct nook__body *task, const struct nook__wait *wait)
 {
     (void)wait; /* where there are no probes */
-    task->life->in_park = 1;
-    count_park(task);
+    count_park(task, 0);
     NOOK__PROBE3(task_park, task->id, wait->kind, wait->caller);
 }
 
@@ -221,7 +228,6 @@ static inline int registers_itself(const struct nook__body *task)
 
 static inline int park_result(struct nook__body *task, struct nook__wait *wait)
 {
-    task->life->in_park = 0;
     nook__take_over(wait);
     if (nook__is(task, NOOK__TO_CANCEL) && wait->empty &&
         (wait->result == 0 || wait->result == NOOK_ETIMEDOUT) && nook__take_cancel(task->task))
@@ -269,27 +275,48 @@ int nook__park(struct nook__wait *wait)
     return park_result(it->body, wait); /* it may have moved */
 }
 
-int nook__park_locked(struct nook__wait *wait)
+struct nook__body *nook__park_next(struct nook__worker *worker, struct nook__body *task)
 {
-    struct nook__worker *worker = nook__here();
-    struct nook__body *task = nook__current(worker);
-    struct nook__body *next =
-        straight_on(worker, &task->event.link, nook__turns(worker),
-                    atomic_load_explicit(&task->event.look, memory_order_relaxed), 0);
-    if (next == NULL || !registers_itself(task)) {
-        nook__unlock(worker->run);
-        return nook__park(wait);
-    }
+    unsigned asks = atomic_load_explicit(&task->event.look, memory_order_relaxed);
+    return task->life->seated
+               ? straight_on(worker, &task->event.link, nook__turns(worker), asks, 0)
+               : NULL;
+}
+
+static inline int turn_off(struct nook__worker *worker, struct nook__body *task,
+                           struct nook__body *next, struct nook__wait *wait)
+{
+    nook__turn(worker, next);
+    int rc = pass_to(worker, task, next);
+    nook__take_over(wait);
+    return rc;
+}
+
+/* Apart: the other has nothing to save for a call. */
+static __attribute__((noinline)) int unlock_and_turn_off(struct nook__worker *worker,
+                                                         struct nook__body *task,
+                                                         struct nook__body *next,
+                                                         struct nook__wait *wait)
+{
+    nook__unlock(worker->run);
+    return turn_off(worker, task, next, wait);
+}
+
+/*
+ * Nothing is left to be done behind the switch, which returns to the caller's caller: a task
+ * that was there before has other callers, and each frame less is one return that
+ * the processor does not predict wrongly.
+ */
+int nook__park_off(struct nook__worker *worker, struct nook__body *task,
+                   struct nook__body *next, struct nook__wait *wait)
+{
     take(worker, next);
     note_park(task, wait);
     NOOK__PROBE2(task_switch, task->id, next->id);
     task->chain = nook__current_swap(next->chain);
     task->life->wait = wait;
-    (void)wait->begin(wait, task->task);
-    nook__unlock(worker->run);
-    nook__turn(worker, next);
-    (void)pass_to(worker, task, next);
-    return park_result(task, wait);
+    return worker->run->solo ? turn_off(worker, task, next, wait)
+                             : unlock_and_turn_off(worker, task, next, wait);
 }
 
 /* --- a task's life on its stack ------------------------------------------- */
@@ -318,7 +345,6 @@ static __attribute__((noinline)) void run_ends(struct nook__body *task)
 static void live(nook_task *it)
 {
     struct nook__body *task = it->body;
-    task->life->in_park = 0;
     nook__take_over(it); /* from who spawned it */
     int result = task->fn(task->arg);
     task = it->body; /* it may have moved */
@@ -419,9 +445,9 @@ static int seat(struct nook__worker *worker, struct nook__body *task, struct noo
         return rc;
     if (worker->run->watch.measure_stacks)
         clear_stack(life);
-    rc = nook__switch_prepare(&task->event.sw, life->stack.low,
-                              (size_t)((char *)life - life->stack.low), entry, land,
-                              task->task);
+    rc =
+        nook__switch_prepare(&task->event.sw, life->stack.low,
+                             (size_t)((char *)life - life->stack.low), entry, land, task->task);
     if (rc != 0) {
         nook__spare_stack_put(worker, life);
         return rc;
@@ -822,11 +848,18 @@ void nook__run_at_once(nook_task *task)
 
 void nook__wake(nook_task *task, int result)
 {
-    task->body->life->wait->result = result;
-    NOOK__PROBE2(task_wake, task->body->id, result);
-    nook__hand_over(task->body->life->wait);
-    task->body->life->wait = NULL;
-    nook__ready(task->run, &task->body->event);
+    struct nook__body *body = task->body;
+    struct nook__life *life = body->life;
+    struct nook__wait *wait = life->wait;
+    wait->result = result;
+    if (result != 0) {
+        life->answer = result;
+        nook__mark(body, NOOK__ANSWERED);
+    }
+    NOOK__PROBE2(task_wake, body->id, result);
+    nook__hand_over(wait);
+    life->wait = NULL;
+    nook__ready(task->run, &body->event);
 }
 
 void nook__interrupt(nook_task *task)
@@ -876,7 +909,7 @@ int nook_yield(void)
     if (__builtin_expect(next == NULL, 0))
         return yield_by_parking();
     struct nook__event *first = &next->event;
-    count_park(task);
+    count_park(task, 1);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);
     /* The stacks of many tasks do not fit the nearest cache: that of the next but one. */

@@ -405,10 +405,11 @@ static int open_run(struct nook__run *run, const nook_run_options *options)
     memset(run->workers, 0, size);
     run->solo = run->real_workers == 1;
     run->processors = processors_for(run);
+    run->only = run->solo && run->schedule == NULL ? run->workers : NULL;
     run->direct = run->schedule == NULL && options->hooks == NULL && !options->save_errno &&
                   (options->watch == NULL || !options->watch->measure_stacks);
-    run->migrate = options->migrate;
-    run->save_errno = options->save_errno;
+    run->migrate = options->migrate != 0;
+    run->save_errno = options->save_errno != 0;
     run->stack_size = options->stack_size;
     if (options->hooks != NULL)
         run->hooks = *options->hooks;

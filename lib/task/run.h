@@ -133,7 +133,8 @@ enum {
     NOOK__UNUSUAL = 4,    /* it ends, or carries a signal mask */
     NOOK__ROAMED = 8,     /* it could roam when somebody looked last */
     NOOK__TO_CANCEL = 16, /* one of the requests is still to be delivered */
-    NOOK__TOLD = 32       /* one was delivered, and it has not run since */
+    NOOK__TOLD = 32,      /* one was delivered, and it has not run since */
+    NOOK__ANSWERED = 64   /* its wait came to something else than 0, which its park returns */
 };
 
 /* Runs before all others, which is for eager tasks and who makes them. */
@@ -242,8 +243,8 @@ struct nook__wait {
     /* Its end hands nothing over that could be lost: a cancel that comes between the
      * end and the task's next step still counts for it, as asyncio's do. */
     int empty;
-    /* 1: there is nothing to wait for any more, with `result`. Asked before `begin`, but by
-     * nook__park_locked. NULL: there is. */
+    /* 1: there is nothing to wait for any more, with `result`. Asked before `begin`. NULL:
+     * there is. */
     int (*over)(struct nook__wait *wait);
     /* Registers the wait: 1 if it waits now, 0 if it is over, with `result`; it may have
      * queued the task itself. NULL: a yield. */
@@ -266,9 +267,14 @@ struct nook__wait {
 void nook__run_at_once(nook_task *task);
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
 int nook__park(struct nook__wait *wait);
-/* The same of a task that has just found that its wait is not over. Under the lock, which it
- * gives up. */
-int nook__park_locked(struct nook__wait *wait);
+/*
+ * Parks the calling task, who has registered its wait itself, without a frame: the wait lies in
+ * the slot of its life, and is not `empty`. Under the lock, which is given up. `next` is what
+ * the other found; NULL: it must be nook__park.
+ */
+struct nook__body *nook__park_next(struct nook__worker *worker, struct nook__body *task);
+int nook__park_off(struct nook__worker *worker, struct nook__body *task,
+                   struct nook__body *next, struct nook__wait *wait);
 /* Ends the wait of a parked task. Under the lock. */
 void nook__wake(nook_task *task, int result);
 /* Ends any wait that can be interrupted, without asking what is waited for. */
@@ -314,9 +320,11 @@ struct nook__place {
     unsigned line, depth;
 };
 
+enum { NOOK__LINE = 64, NOOK__SLOT = 128 };
+
 /*
- * What a task has while it has a stack, at whose end this lies. Who has not started or has ended
- * has nook__unborn, where everything is zero, and which nobody may write.
+ * What a task has while it has a stack, at whose end this lies. Who has not started or has
+ * ended has nook__unborn, where everything is zero, and which nobody may write.
  */
 struct nook__life {
     struct nook__wait *wait;
@@ -328,8 +336,8 @@ struct nook__life {
     nook_task *passed_by;            /* a cancel goes through here, and came from there */
     const nook_site *at;             /* where it says that it parks */
     int saved_errno;
-    unsigned turns;        /* of I/O, since it parked for that */
-    unsigned char in_park; /* it left in nook__park, not in a yield, or has not begun */
+    unsigned turns; /* of I/O, since it parked for that */
+    int answer;     /* what its wait came to: see NOOK__ANSWERED */
     unsigned char ending, passing, passed_on;
     unsigned char moved;  /* it said where it resumes */
     unsigned char seated; /* it has been at the end of its stack, whose room is in use */
@@ -338,6 +346,8 @@ struct nook__life {
     struct nook__stacks *stacks;
     struct nook__stack stack;
     struct nook__fiber fiber;
+    /* The wait of one that has no frame for it. */
+    _Alignas(NOOK__LINE) char slot[NOOK__SLOT];
 };
 
 extern const struct nook__life nook__unborn __attribute__((visibility("hidden")));
@@ -352,8 +362,8 @@ extern const struct nook__life nook__unborn __attribute__((visibility("hidden"))
  */
 struct nook__body {
     /* What a switch needs. */
-    nook_context *chain; /* while it does not run */
-    _Atomic uint64_t parks;
+    nook_context *chain;    /* while it does not run */
+    _Atomic uint64_t parks; /* twice how many, and 1 where the last was no yield */
     struct nook__event event;
     /* What others need of it: who joins it, gives it up. */
     struct nook__run *run;
@@ -567,7 +577,7 @@ struct nook__spares {
     unsigned n_tasks, most;
     int watched; /* a tool looks at each use of memory, and must be told of a stack's */
     unsigned n_stacks;
-    struct nook__stacks *stacks;               /* whose the stacks are */
+    struct nook__stacks *stacks;                /* whose the stacks are */
     struct nook__life *life[NOOK__STACKS_KEPT]; /* at their ends */
 };
 
@@ -583,7 +593,7 @@ void nook__spare_stack_put(struct nook__worker *worker, struct nook__life *life)
  * What any worker may take, first come, first out: put in by its worker alone. `head` and
  * `tail` count for ever. Thieves write the one, its worker the other: each has a line.
  */
-enum { NOOK__RING = 256, NOOK__LINE = 64 };
+enum { NOOK__RING = 256 };
 
 struct nook__ring {
     char before[NOOK__LINE];
@@ -648,12 +658,13 @@ enum nook__stage {
 struct nook__run {
     struct nook__link known; /* in the list of those that reports tell of */
     uint64_t number;
-    int solo;   /* one worker: nobody takes the lock */
-    int direct; /* tasks may switch to each other without the worker */
+    unsigned char solo;   /* one worker: nobody takes the lock */
+    unsigned char direct; /* tasks may switch to each other without the worker */
+    unsigned char migrate, save_errno;
+    struct nook__worker *only; /* where there is one, and no schedule */
     struct nook__worker *workers;
     unsigned n_workers;
     unsigned real_workers; /* threads; 1 in a schedule */
-    int migrate, save_errno;
     nook_task_hooks hooks;
     size_t stack_size;
     struct nook__stacks *stacks; /* of that size, once there are any */
@@ -877,15 +888,14 @@ static inline void nook__settle_on(struct nook__event *event, unsigned worker)
  */
 void nook__ready_anywhere(struct nook__run *run, struct nook__event *event);
 NOOK__INLINED void nook__ready_by(struct nook__worker *here, struct nook__run *run,
-                                 struct nook__event *event)
+                                  struct nook__event *event)
 {
-    struct nook__worker *only = run->workers;
-    if (!run->solo || run->schedule != NULL || here != only) {
+    if (here == NULL || here != run->only) {
         nook__ready_anywhere(run, event);
         return;
     }
     nook__settle_on(event, 1);
-    nook__enqueue(only, event);
+    nook__enqueue(here, event);
 }
 
 static inline void nook__ready(struct nook__run *run, struct nook__event *event)

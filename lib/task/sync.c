@@ -13,8 +13,6 @@
 #include <nook/sync.h>
 #include <stdlib.h>
 
-#define INLINED static inline __attribute__((always_inline))
-
 /* What a call does that may have to wait. */
 struct kind {
     /* MUST_WAIT, or what the call returns. Under the lock. */
@@ -22,6 +20,7 @@ struct kind {
     int (*begin)(struct nook__wait *wait, nook_task *task);
     void (*undo)(struct nook__wait *wait, nook_task *task);
     const char *name;
+    size_t list; /* where in the object */
 };
 enum { MUST_WAIT = 1 };
 
@@ -29,13 +28,14 @@ enum { MUST_WAIT = 1 };
 struct waiter {
     _Alignas(NOOK__LINE) struct waiter *next;
     nook_task *task;
-    void *what; /* of a queue: the item, or where it goes; of a barrier: where the number goes */
+    void *what; /* of a queue: the item, or where it goes; of a barrier: where a number goes */
     struct nook__wait wait; /* begins with its result */
     struct waiter *prev;
     nook_waiters *list;
     int (*attempt)(void *object, void *what);
     void *object;
 };
+_Static_assert(sizeof(struct waiter) <= NOOK__SLOT, "it fits into the slot of a life");
 
 /* --- lists ------------------------------------------------------------------ */
 
@@ -151,47 +151,79 @@ static inline void leave(struct nook__run *run, void *object)
     nook__unlock(run);
 }
 
-/* Under the lock, which it gives up, of what has just been tried. */
-static __attribute__((noinline)) int wait_for(const struct kind *kind, void *object,
-                                              nook_waiters *list, void *what, void *caller)
+/* With all that one in the list needs. */
+static inline void fill(struct waiter *waiter, const struct kind *kind, void *object,
+                        void *what, void *caller)
 {
-    struct waiter waiter = {.next = NULL,
-                            .task = NULL,
-                            .what = what,
-                            .wait = {.result = 0,
-                                     .empty = 0,
-                                     .begin = kind->begin,
-                                     .undo = kind->undo,
-                                     .next = NULL,
-                                     .over = over,
-                                     .kind = kind->name,
-                                     .caller = caller},
-                            .prev = NULL,
-                            .list = list,
-                            .attempt = kind->attempt,
-                            .object = object};
-    nook__hand_over(object);
-    return nook__park_locked(&waiter.wait);
+    *waiter =
+        (struct waiter){.what = what,
+                        .wait = {.undo = kind->undo, .kind = kind->name, .caller = caller},
+                        .list = (void *)((char *)object + kind->list)};
 }
 
-/* Tries, and waits where that fails. Part of the public function, whose caller is kept. */
-INLINED int obtain(const struct kind *kind, void *object, nook_waiters *list, void *what)
+static __attribute__((noinline)) int wait_in_frame(struct nook__run *run,
+                                                   const struct kind *kind, void *object,
+                                                   void *what, void *caller)
+{
+    struct waiter waiter;
+    fill(&waiter, kind, object, what, caller);
+    waiter.wait.over = over;
+    waiter.wait.begin = kind->begin;
+    waiter.attempt = kind->attempt;
+    waiter.object = object;
+    leave(run, object);
+    return nook__park(&waiter.wait);
+}
+
+/* Under the lock, which it gives up, of what has just been tried. */
+static __attribute__((noinline)) int wait_for(const struct kind *kind, void *object, void *what,
+                                              void *caller)
 {
     struct nook__worker *worker = nook__here();
-    if (worker == NULL || nook__current(worker) == NULL)
-        return nook__no_task();
-    struct nook__run *run = worker->run;
+    struct nook__body *task = nook__current(worker), *next = nook__park_next(worker, task);
+    if (next == NULL || kind->begin != begin)
+        return wait_in_frame(worker->run, kind, object, what, caller);
+    struct waiter *waiter = (void *)task->life->slot;
+    fill(waiter, kind, object, what, caller);
+    (void)begin(&waiter->wait, task->task);
+    nook__hand_over(object);
+    return nook__park_off(worker, task, next, &waiter->wait);
+}
+
+static __attribute__((noinline)) int obtain_locked(struct nook__run *run,
+                                                   const struct kind *kind, void *object,
+                                                   void *what, void *caller)
+{
     nook__lock(run);
     nook__take_over(object);
     int rc = kind->attempt(object, what);
     if (rc == MUST_WAIT)
-        return wait_for(kind, object, list, what, NOOK__CALLER);
+        return wait_for(kind, object, what, caller);
     leave(run, object);
     return rc;
 }
 
+/*
+ * Tries, and waits where that fails. Part of the public function, whose caller is kept. Where
+ * nobody takes the lock nothing is called in between, so nothing is saved for that.
+ */
+NOOK__INLINED int obtain(const struct kind *kind, void *object, void *what)
+{
+    struct nook__worker *worker = nook__here();
+    if (worker == NULL || nook__current(worker) == NULL)
+        return nook__no_task();
+    if (!worker->run->solo)
+        return obtain_locked(worker->run, kind, object, what, NOOK__CALLER);
+    nook__take_over(object);
+    int rc = kind->attempt(object, what);
+    if (rc == MUST_WAIT)
+        return wait_for(kind, object, what, NOOK__CALLER);
+    nook__hand_over(object);
+    return rc;
+}
+
 /* One attempt; `busy` where it would have to wait. */
-INLINED int try(const struct kind *kind, void *object, void *what, int busy)
+NOOK__INLINED int try(const struct kind *kind, void *object, void *what, int busy)
 {
     struct nook__run *run = enter(object);
     if (run == NULL)
@@ -213,7 +245,8 @@ static int attempt_lock(void *object, void *what)
     return 0;
 }
 
-static const struct kind a_lock = {attempt_lock, begin, undo, "a lock"};
+static const struct kind a_lock = {attempt_lock, begin, undo, "a lock",
+                                   offsetof(nook_lock, nook__waiters)};
 
 static void release(nook_lock *lock)
 {
@@ -223,7 +256,7 @@ static void release(nook_lock *lock)
 
 int nook_lock_acquire(nook_lock *lock)
 {
-    return lock != NULL ? obtain(&a_lock, lock, &lock->nook__waiters, NULL) : NOOK_EINVAL;
+    return lock != NULL ? obtain(&a_lock, lock, NULL) : NOOK_EINVAL;
 }
 
 int nook_lock_try(nook_lock *lock)
@@ -270,7 +303,8 @@ static int attempt_event(void *object, void *what)
     return ((nook_event *)object)->nook__set ? 0 : MUST_WAIT;
 }
 
-static const struct kind an_event = {attempt_event, begin, undo, "an event"};
+static const struct kind an_event = {attempt_event, begin, undo, "an event",
+                                     offsetof(nook_event, nook__waiters)};
 
 void nook__event_set(nook_event *event)
 {
@@ -311,7 +345,7 @@ int nook_event_is_set(const nook_event *event)
 
 int nook_event_wait(nook_event *event)
 {
-    return event != NULL ? obtain(&an_event, event, &event->nook__waiters, NULL) : NOOK_EINVAL;
+    return event != NULL ? obtain(&an_event, event, NULL) : NOOK_EINVAL;
 }
 
 /* --- condition -------------------------------------------------------------- */
@@ -325,7 +359,7 @@ static int begin_condition(struct nook__wait *wait, nook_task *task)
         wait->result = NOOK_EPERM;
         return 0;
     }
-    *(int *)waiter->what = 1;
+    waiter->what = condition; /* it has let the lock go */
     release(condition->lock);
     return begin(wait, task);
 }
@@ -346,14 +380,12 @@ int nook_condition_wait(nook_condition *condition)
 {
     if (condition == NULL || condition->lock == NULL)
         return NOOK_EINVAL;
-    int let_go = 0; /* the lock */
     struct waiter waiter = {
         .wait = {.begin = begin_condition, .undo = undo, NOOK__WAITS("a condition")},
-        .what = &let_go,
         .list = &condition->nook__waiters,
         .object = condition};
     int rc = nook__park(&waiter.wait);
-    return let_go ? acquire_again(condition->lock, rc) : rc;
+    return waiter.what != NULL ? acquire_again(condition->lock, rc) : rc;
 }
 
 int nook_condition_wait_for(nook_condition *condition, int (*predicate)(void *arg), void *arg)
@@ -398,13 +430,14 @@ static int attempt_semaphore(void *object, void *what)
     return 0;
 }
 
-static const struct kind a_semaphore = {attempt_semaphore, begin, undo, "a semaphore"};
+static const struct kind a_semaphore = {attempt_semaphore, begin, undo, "a semaphore",
+                                        offsetof(nook_semaphore, nook__waiters)};
 
 int nook_semaphore_acquire(nook_semaphore *semaphore)
 {
     if (semaphore == NULL)
         return NOOK_EINVAL;
-    return obtain(&a_semaphore, semaphore, &semaphore->nook__waiters, NULL);
+    return obtain(&a_semaphore, semaphore, NULL);
 }
 
 int nook_semaphore_try(nook_semaphore *semaphore)
@@ -469,15 +502,15 @@ static void undo_barrier(struct nook__wait *wait, nook_task *task)
     ((nook_barrier *)waiter_of(wait)->object)->nook__waiting--;
 }
 
-static const struct kind a_barrier = {attempt_barrier, begin_barrier, undo_barrier,
-                                      "a barrier"};
+static const struct kind a_barrier = {attempt_barrier, begin_barrier, undo_barrier, "a barrier",
+                                      offsetof(nook_barrier, nook__waiters)};
 
 int nook_barrier_wait(nook_barrier *barrier, size_t *index)
 {
     if (barrier == NULL || barrier->parties == 0)
         return NOOK_EINVAL;
     size_t number = 0;
-    int rc = obtain(&a_barrier, barrier, &barrier->nook__waiters, &number);
+    int rc = obtain(&a_barrier, barrier, &number);
     if (rc == 0 && index != NULL)
         *index = number;
     return rc;
@@ -620,13 +653,14 @@ static int attempt_get(void *object, void *item)
     return 0;
 }
 
-static const struct kind room_in_a_queue = {attempt_put, begin, undo, "room in a queue"};
-static const struct kind an_item = {attempt_get, begin, undo, "an item in a queue"};
+static const struct kind room_in_a_queue = {attempt_put, begin, undo, "room in a queue",
+                                            offsetof(nook_queue, putters)};
+static const struct kind an_item = {attempt_get, begin, undo, "an item in a queue",
+                                    offsetof(nook_queue, getters)};
 
 int nook_queue_put(nook_queue *queue, void *item)
 {
-    return queue != NULL ? obtain(&room_in_a_queue, queue, &queue->putters, item)
-                         : NOOK_EINVAL;
+    return queue != NULL ? obtain(&room_in_a_queue, queue, item) : NOOK_EINVAL;
 }
 
 int nook_queue_try_put(nook_queue *queue, void *item)
@@ -638,7 +672,7 @@ int nook_queue_get(nook_queue *queue, void **item)
 {
     if (queue == NULL || item == NULL)
         return NOOK_EINVAL;
-    return obtain(&an_item, queue, &queue->getters, item);
+    return obtain(&an_item, queue, item);
 }
 
 int nook_queue_try_get(nook_queue *queue, void **item)
@@ -687,9 +721,10 @@ static int attempt_join(void *object, void *what)
     return ((nook_queue *)object)->unfinished == 0 ? 0 : MUST_WAIT;
 }
 
-static const struct kind all_done = {attempt_join, begin, undo, "the items of a queue"};
+static const struct kind all_done = {attempt_join, begin, undo, "the items of a queue",
+                                     offsetof(nook_queue, joiners)};
 
 int nook_queue_join(nook_queue *queue)
 {
-    return queue != NULL ? obtain(&all_done, queue, &queue->joiners, NULL) : NOOK_EINVAL;
+    return queue != NULL ? obtain(&all_done, queue, NULL) : NOOK_EINVAL;
 }

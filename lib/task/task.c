@@ -172,7 +172,8 @@ NOOK__INLINED int make(nook_task **out, struct nook__worker *worker, struct nook
     body->shared = shared;
     atomic_store_explicit(&body->event.look, run->direct ? NOOK__NEW : NOOK__NEW | NOOK__OTHER,
                           memory_order_relaxed);
-    atomic_store_explicit(&body->parks, 0, memory_order_relaxed);
+    /* As if it had parked: a cancel on its way in is for its first park. */
+    atomic_store_explicit(&body->parks, 1, memory_order_relaxed);
     task->run = body->run = run;
     body->fn = fn;
     body->arg = arg;

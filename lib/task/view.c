@@ -78,7 +78,7 @@ static void see(struct nook__seen *seen, nook_task *task)
         .id = task->body->id,
         .parent = task->body->parent,
         .born = task->body->born,
-        .parks = atomic_load_explicit(&task->body->parks, memory_order_relaxed),
+        .parks = atomic_load_explicit(&task->body->parks, memory_order_relaxed) / 2,
         .state = state,
         .site = task->body->site,
         .worker = nook__home(&task->body->event),

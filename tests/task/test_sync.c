@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Lock, event, condition, semaphore, barrier, queue: order, hand-over, cancellation. */
-#include "support.h"
+#include "want.h"
 
 /* `note` and shared numbers without locks: on one thread only. */
 static const enum way one_thread[] = {VIRTUAL, VIRTUAL_3, REAL};
@@ -609,6 +609,101 @@ static void a_closed_queue_gives_what_it_has_and_takes_nothing(void **state)
     }
 }
 
+/* --- again and again --------------------------------------------------------- */
+
+/*
+ * Rounds in which one task waits, from its second wait on without a frame, and another one ends
+ * that in one of several ways: more rounds than a worker makes without looking round.
+ */
+enum { AGAIN = 200 };
+enum end { SERVED, CANCELED, SERVED_AND_CANCELED, CANCELED_IN_A_YIELD, BROKEN, ENDS };
+
+struct again {
+    nook_queue *queue;
+    nook_lock lock;
+    nook_barrier barrier;
+    nook_task *task;
+    atomic_int at; /* the round in which the task waits */
+};
+
+static int cancel_comes(void)
+{
+    int rc;
+    while ((rc = nook_yield()) == 0)
+        continue;
+    return rc == NOOK_ECANCELED && nook_task_uncancel(nook_task_current()) == 0;
+}
+
+static int wait_again_and_again(void *arg)
+{
+    struct again *again = arg;
+    for (int i = 1; i <= AGAIN; i++) {
+        enum end end = i % ENDS;
+        void *item = NULL;
+        size_t index;
+        atomic_store(&again->at, i);
+        if (end == BROKEN) {
+            WANT(nook_barrier_wait(&again->barrier, &index) == NOOK_EBROKEN);
+        } else if (end == CANCELED_IN_A_YIELD) {
+            WANT(cancel_comes());
+        } else if (end == CANCELED) {
+            WANT(nook_lock_acquire(&again->lock) == NOOK_ECANCELED);
+            WANT(nook_task_uncancel(nook_task_current()) == 0);
+        } else {
+            WANT(nook_queue_get(again->queue, &item) == 0);
+            WANT(item == value_of(i));
+            WANT(end == SERVED || cancel_comes());
+        }
+    }
+    WANT(nook_queue_get(again->queue, &(void *){NULL}) == NOOK_ECLOSED);
+    return 0;
+}
+
+static int end_it(struct again *again, int round)
+{
+    enum end end = round % ENDS;
+    if (end == BROKEN) {
+        while (nook_barrier_waiting(&again->barrier) == 0)
+            WANT(nook_yield() == 0);
+        WANT(nook_barrier_reset(&again->barrier) == 0);
+    }
+    if (end == SERVED || end == SERVED_AND_CANCELED)
+        WANT(nook_queue_put(again->queue, value_of(round)) == 0);
+    if (end != BROKEN && end != SERVED)
+        WANT(nook_task_cancel(again->task) == 0);
+    return 0;
+}
+
+static int wait_and_end(void *arg)
+{
+    struct again *again = arg;
+    int result = -1;
+    WANT(nook_lock_acquire(&again->lock) == 0);
+    WANT(nook_task_spawn(&again->task, wait_again_and_again, again, NULL) == 0);
+    for (int i = 1; i <= AGAIN; i++) {
+        while (atomic_load(&again->at) != i && !nook_task_done(again->task))
+            WANT(nook_yield() == 0);
+        int rc = end_it(again, i);
+        if (rc != 0)
+            return rc;
+    }
+    WANT(nook_queue_close(again->queue) == 0);
+    WANT(nook_task_join(again->task, &result) == 0);
+    nook_task_unref(again->task);
+    return result;
+}
+
+static void what_ended_a_wait_is_its_answer_each_time(void **state)
+{
+    (void)state;
+    for (enum way way = 0; way < WAYS; way++) {
+        struct again again = {.barrier = {.parties = 2}};
+        assert_int_equal(nook_queue_new(&again.queue, 1), 0);
+        assert_int_equal(run(way, wait_and_end, &again), 0);
+        nook_queue_free(again.queue);
+    }
+}
+
 /* --- wrong use ---------------------------------------------------------------- */
 
 static int misuse(void *arg)
@@ -657,6 +752,7 @@ int main(void)
         task_test(a_queue_loses_and_doubles_nothing),
         task_test(putters_are_served_in_order),
         task_test(a_closed_queue_gives_what_it_has_and_takes_nothing),
+        task_test(what_ended_a_wait_is_its_answer_each_time),
         task_test(wrong_use_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

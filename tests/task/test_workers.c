@@ -1273,8 +1273,8 @@ static int put_items(void *arg)
     struct between *between = arg;
     nook_task *tasks[3];
     int result = -1;
-    WANT(nook_task_spawn(&tasks[0], count_items, between,
-                         &(nook_task_options){.worker = 2}) == 0);
+    WANT(nook_task_spawn(&tasks[0], count_items, between, &(nook_task_options){.worker = 2}) ==
+         0);
     for (unsigned i = 1; i <= 2; i++)
         WANT(nook_task_spawn(&tasks[i], keep_awake, between,
                              &(nook_task_options){.worker = i}) == 0);
