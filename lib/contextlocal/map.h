@@ -136,7 +136,9 @@ static inline struct nook__node *nook__map_own_leaf(struct nook__map *map, uint3
     uint32_t weight = map->weight;
     if ((index >> (NOOK__BITS * nook__map_height(map))) >= NOOK__WIDTH)
         return NULL;
-    for (uint32_t h = nook__map_height(map); h != 0 && nook__held(node, weight); h--) {
+    for (uint32_t h = nook__map_height(map); h != 0; h--) {
+        if (!nook__held(node, weight)) /* asked once: the others may let go meanwhile */
+            return NULL;
         node = node->slot[(index >> (NOOK__BITS * h)) % NOOK__WIDTH];
         weight = 1;
     }

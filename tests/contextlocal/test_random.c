@@ -28,7 +28,7 @@ enum {
     READERS = 2,
     SIGHTS = 20000, /* of each reader at most */
     LEAST = 500,    /* of each, however busy the machine is */
-    STEPS = 100000,
+    STEPS = 300000,
     STEPS_MOST = 1000000, /* where the readers were slow */
 };
 
