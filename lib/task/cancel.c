@@ -269,7 +269,8 @@ int nook_deadline_exit(nook_deadline *deadline)
     nook_task *task = nook_task_current();
     if (nook__lost() != NULL)
         return NOOK_EFORKED;
-    if (task == NULL || task->body->life->deadline == NULL || task->body->life->deadline->named != deadline)
+    if (task == NULL || task->body->life->deadline == NULL ||
+        task->body->life->deadline->named != deadline)
         return NOOK_EINVAL;
     int rc = close_innermost(task);
     deadline->nook__expired = rc != 0;
@@ -282,7 +283,8 @@ int nook__deadlines_left(nook_task *task, const struct nook__deadline *outer)
     if (nook__lost() != NULL) /* the lock may be held for ever */
         return 0;
     for (; task->body->life->deadline != outer; left = 1) {
-        nook__scope_left(task, task->body->life->deadline->file, task->body->life->deadline->line);
+        nook__scope_left(task, task->body->life->deadline->file,
+                         task->body->life->deadline->line);
         (void)close_innermost(task);
     }
     return left;

@@ -94,8 +94,8 @@ static void abort_group(nook_group *group)
 {
     nook_task *parent = group->nook__parent;
     group->nook__state |= ABORTING;
-    for (struct nook__link *link = parent->body->life->members.next; link != &parent->body->life->members;
-         link = link->next) {
+    for (struct nook__link *link = parent->body->life->members.next;
+         link != &parent->body->life->members; link = link->next) {
         nook_task *task = NOOK__CONTAINER(link, struct nook__room, in_group)->body.task;
         if (nook__room_of(task->body)->member.owner == group)
             nook__cancel(task);
@@ -176,7 +176,8 @@ static void join_group(nook_group *group, nook_task *task)
         return;
     }
     task->body->group_depth = group->nook__depth;
-    nook__room_of(task->body)->member = (struct nook__joiner){.ended = member_ended, .owner = group};
+    nook__room_of(task->body)->member =
+        (struct nook__joiner){.ended = member_ended, .owner = group};
     nook__list_append(&task->body->joiners, &nook__room_of(task->body)->member.link);
     nook__list_append(&parent->body->life->members, &nook__room_of(task->body)->in_group);
     if (has(group, ABORTING))
@@ -320,8 +321,8 @@ int nook_group_exit(nook_group *group, int result)
     nook__lock(task->run);
     int rc = outcome(group, result, cancelled);
     group->nook__state = FINISHED;
-    task->body->life->scope = (struct nook__place){group->nook__outer_file, group->nook__outer_line,
-                                             group->nook__depth - 1};
+    task->body->life->scope = (struct nook__place){
+        group->nook__outer_file, group->nook__outer_line, group->nook__depth - 1};
     nook__unlock(task->run);
     return left ? NOOK_ESCOPE : rc;
 }

@@ -727,9 +727,9 @@ static void finish(struct nook__worker *worker, struct nook__body *task)
 static __attribute__((noinline)) int unwanted_by_many(struct nook__body *task)
 {
     nook__lock(task->run);
-    int unwanted = nook__is(task, NOOK__TO_CANCEL) || nook__breaking(task->run);
+    int so = nook__is(task, NOOK__TO_CANCEL) || nook__breaking(task->run);
     nook__unlock(task->run);
-    return unwanted;
+    return so;
 }
 
 static inline int unwanted(struct nook__body *task)

@@ -201,7 +201,8 @@ static void tell(struct nook__run *run, int fd, struct nook__fd_user user, unsig
     } else if (user.handle != NULL) {
         nook__handle_ready(user.handle);
     } else if (user.task != NULL) {
-        struct fd_wait *wait = NOOK__CONTAINER(user.task->body->life->wait, struct fd_wait, wait);
+        struct fd_wait *wait =
+            NOOK__CONTAINER(user.task->body->life->wait, struct fd_wait, wait);
         wait->ready = ready;
         nook__poller_remove(run, fd, wait->events);
         nook__wake(user.task, 0);

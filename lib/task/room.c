@@ -71,10 +71,11 @@ static char *map_aligned(void)
     if (base == MAP_FAILED)
         return NULL;
     size_t before = -(uintptr_t)base % SLAB;
+    char *slab = base + before;
     if (before > 0)
         munmap(base, before);
-    munmap(base + before + SLAB, SLAB - before);
-    return base + before;
+    munmap(slab + SLAB, SLAB - before);
+    return slab;
 }
 
 static struct slab *slab_new(void)

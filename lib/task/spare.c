@@ -71,8 +71,7 @@ static nook_task *record_get(struct nook__spares *spares)
 nook_task *nook__pair_new(struct nook__worker *worker)
 {
     struct nook__room *room = nook__room_get(worker);
-    nook_task *task =
-        room != NULL ? record_get(worker != NULL ? &worker->spares : NULL) : NULL;
+    nook_task *task = room != NULL ? record_get(worker != NULL ? &worker->spares : NULL) : NULL;
     if (task == NULL) {
         if (room != NULL)
             nook__room_leave(room, 1);
@@ -110,8 +109,9 @@ static __attribute__((noinline)) int get_stack(struct nook__stacks *stacks,
     int rc = nook__stack_get(stacks, &stack);
     if (rc != 0)
         return rc;
-    *out = &nook__seat_of(&stack)->life;
-    nook__life_new(*out, stacks, &stack);
+    struct nook__seat *seat = nook__seat_of(&stack);
+    nook__life_new(&seat->life, stacks, &stack);
+    *out = &seat->life;
     return 0;
 }
 

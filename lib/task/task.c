@@ -123,7 +123,7 @@ nook_context *nook_task_context(nook_task *task)
 
 /* The context for a new task, with one reference; *shared: others use it too. */
 NOOK__INLINED int pick_context(struct nook__room *room, const nook_task_options *options,
-                         nook_context **out, int *shared)
+                               nook_context **out, int *shared)
 {
     *shared = 1;
     if (options->context != NULL) {
@@ -153,7 +153,8 @@ static void keep_name(nook_task *task, const char *name)
 }
 
 NOOK__INLINED int make(nook_task **out, struct nook__worker *worker, struct nook__run *run,
-                 nook_task_fn fn, void *arg, const nook_task_options *options, const nook_site *site)
+                       nook_task_fn fn, void *arg, const nook_task_options *options,
+                       const nook_site *site)
 {
     nook_task *task = nook__pair_get(worker);
     const struct nook__body *parent = worker != NULL ? nook__current(worker) : NULL;
@@ -289,7 +290,7 @@ static __attribute__((noinline)) int place_shared(struct nook__run *run, nook_ta
 }
 
 NOOK__INLINED int find_place(const struct nook__worker *worker, struct nook__run *run,
-                       nook_task *task, const nook_task_options *options)
+                             nook_task *task, const nook_task_options *options)
 {
     unsigned here = worker != NULL ? worker->index : 1;
     unsigned home = options->eager ? here : options->worker;
@@ -309,7 +310,7 @@ int nook__task_place(struct nook__run *run, nook_task *task, const nook_task_opt
 }
 
 NOOK__INLINED void enlist(struct nook__worker *worker, struct nook__run *run, nook_task *task,
-                    const nook_task_options *options)
+                          const nook_task_options *options)
 {
     struct nook__body *body = task->body;
     if (options->name == NULL)
@@ -336,7 +337,7 @@ void nook__task_enlist(struct nook__run *run, nook_task *task, const nook_task_o
 }
 
 NOOK__INLINED int new_task(struct nook__run *run, nook_task **out, nook_task_fn fn, void *arg,
-                     const nook_task_options *options, const nook_site *site)
+                           const nook_task_options *options, const nook_site *site)
 {
     nook_task *task;
     struct nook__worker *worker = nook__here();
@@ -366,7 +367,7 @@ int nook__task_new(struct nook__run *run, nook_task **out, nook_task_fn fn, void
 }
 
 NOOK__INLINED int check(struct nook__worker *worker, nook_task_fn fn,
-                  const nook_task_options *options)
+                        const nook_task_options *options)
 {
     const struct nook__body *task = nook__current(worker);
     if (fn == NULL || options->worker > worker->run->n_workers ||
@@ -380,7 +381,7 @@ NOOK__INLINED int check(struct nook__worker *worker, nook_task_fn fn,
 }
 
 NOOK__INLINED int spawn(const nook_site *site, nook_task **out, nook_task_fn fn, void *arg,
-                  const nook_task_options *options)
+                        const nook_task_options *options)
 {
     struct nook__worker *worker = nook__here();
     nook_task *task;
@@ -571,8 +572,7 @@ static inline int wait_for_next(struct gathering *gathering)
         gathering->at++;
     if (gathering->at == gathering->n)
         return 0;
-    nook__list_append(&gathering->tasks[gathering->at]->body->joiners,
-                      &gathering->joiner.link);
+    nook__list_append(&gathering->tasks[gathering->at]->body->joiners, &gathering->joiner.link);
     return 1;
 }
 
@@ -654,7 +654,8 @@ static int all_done(nook_task *const *tasks, size_t n)
     return 1;
 }
 
-/* What they hand over was taken; NOOK_ECANCELED where nobody was to be waited for any longer. */
+/* What they hand over was taken; NOOK_ECANCELED where nobody was to be waited for any longer.
+ */
 NOOK__INLINED int await(nook_task *const *tasks, size_t n, const char *kind, void *caller,
                         int *forwarded)
 {

@@ -510,8 +510,7 @@ static int spawn_followers(void *arg)
         return rc;
     rc = nook_gather(tasks, FOLLOWERS, NULL);
     for (int i = 0; i < FOLLOWERS; i++) {
-        followers[i].value =
-            nook_task_value(tasks[i], &value) == 0 && value == &followers[i];
+        followers[i].value = nook_task_value(tasks[i], &value) == 0 && value == &followers[i];
         nook_task_unref(tasks[i]);
     }
     nook_context_unref(other);
