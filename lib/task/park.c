@@ -61,6 +61,12 @@ static inline void register_wait(struct nook__run *run, struct nook__body *task,
                                  struct nook__wait *wait);
 static void bury(struct nook__worker *worker, struct nook__body *task);
 
+/* Where no tool wants to hear of it a switch does not look there. */
+NOOK__FIBER struct nook__fiber *fiber_of(const struct nook__body *task)
+{
+    return NOOK__ASAN || NOOK__TSAN ? &task->life->fiber : NULL;
+}
+
 static int take_answer(struct nook__body *task)
 {
     nook__unmark(task, NOOK__ANSWERED);
@@ -78,7 +84,7 @@ static int land(void *arg)
     /* Asked now: what is buried may call back, and that may park. */
     int answer = nook__is(task, NOOK__ANSWERED) ? take_answer(task) : 0;
     int yielded = atomic_load_explicit(&task->parks, memory_order_relaxed) % 2 == 0;
-    nook__fiber_arrive(&task->life->fiber);
+    nook__fiber_arrive(fiber_of(task));
     worker->left = NULL;
     if (left != NULL && worker->parking != NULL)
         commit(worker, left, worker->parking);
@@ -89,13 +95,13 @@ static int land(void *arg)
 
 NOOK__UNINSTRUMENTED static void leave(struct nook__worker *worker, struct nook__body *task)
 {
-    nook__fiber_leave(&task->life->fiber, &worker->fiber, 0);
+    nook__fiber_leave(fiber_of(task), &worker->fiber, 0);
     nook__switch(&task->event.sw, &worker->sw);
 }
 
 NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, struct nook__body *task)
 {
-    nook__fiber_leave(&worker->fiber, &task->life->fiber, 0);
+    nook__fiber_leave(&worker->fiber, fiber_of(task), 0);
     nook__switch_on(&worker->sw, &task->event.sw, land, worker);
     nook__fiber_arrive(&worker->fiber);
 }
@@ -104,7 +110,7 @@ NOOK__UNINSTRUMENTED static void resume(struct nook__worker *worker, struct nook
 NOOK__UNINSTRUMENTED static int pass_to(struct nook__worker *worker, struct nook__body *task,
                                         struct nook__body *next)
 {
-    nook__fiber_leave(&task->life->fiber, &next->life->fiber, 0);
+    nook__fiber_leave(fiber_of(task), fiber_of(next), 0);
     if (NOOK__ASAN)
         return nook__switch_on(&task->event.sw, &next->event.sw, land, worker);
     return nook__switch(&task->event.sw, &next->event.sw);
@@ -117,7 +123,7 @@ NOOK__UNINSTRUMENTED static void switch_to(struct nook__worker *worker, struct n
         (void)pass_to(worker, task, next);
         return;
     }
-    nook__fiber_leave(&task->life->fiber, &next->life->fiber, 0);
+    nook__fiber_leave(fiber_of(task), fiber_of(next), 0);
     nook__switch_on(&task->event.sw, &next->event.sw, land, worker);
 }
 
@@ -278,9 +284,7 @@ int nook__park(struct nook__wait *wait)
 struct nook__body *nook__park_next(struct nook__worker *worker, struct nook__body *task)
 {
     unsigned asks = atomic_load_explicit(&task->event.look, memory_order_relaxed);
-    return task->life->seated
-               ? straight_on(worker, &task->event.link, nook__turns(worker), asks, 0)
-               : NULL;
+    return straight_on(worker, &task->event.link, nook__turns(worker), asks, 0);
 }
 
 static inline int turn_off(struct nook__worker *worker, struct nook__body *task,
@@ -314,7 +318,6 @@ int nook__park_off(struct nook__worker *worker, struct nook__body *task,
     note_park(task, wait);
     NOOK__PROBE2(task_switch, task->id, next->id);
     task->chain = nook__current_swap(next->chain);
-    task->life->wait = wait;
     return worker->run->solo ? turn_off(worker, task, next, wait)
                              : unlock_and_turn_off(worker, task, next, wait);
 }
@@ -409,12 +412,12 @@ NOOK__UNINSTRUMENTED static struct nook__exit entry(void *arg)
         worker->parking = NULL;
         NOOK__PROBE2(task_switch, task->id, next != NULL ? next->id : UINT64_C(0));
         if (next == NULL) {
-            nook__fiber_leave(&task->life->fiber, &worker->fiber, 1);
+            nook__fiber_leave(fiber_of(task), &worker->fiber, 1);
             return (struct nook__exit){&worker->sw, NULL};
         }
         if (nook__has_life(task)) {
             worker->left = task;
-            nook__fiber_leave(&task->life->fiber, &next->life->fiber, 1);
+            nook__fiber_leave(fiber_of(task), fiber_of(next), 1);
             return (struct nook__exit){&next->event.sw, worker};
         }
         nook__switch_renew();
@@ -700,7 +703,7 @@ static void bury(struct nook__worker *worker, struct nook__body *task)
     nook__watchdog_pass(worker->run);
     nook__switch_discard(&task->event.sw);
     if (nook__has_life(task)) {
-        nook__fiber_free(&task->life->fiber);
+        nook__fiber_free(fiber_of(task));
         atomic_store_explicit(&task->life->stack_low, 0, memory_order_relaxed);
         leave_stack(worker, task);
     }

@@ -268,9 +268,9 @@ void nook__run_at_once(nook_task *task);
 /* Parks the calling task. Returns the wait's result. NOOK_ENOTASK. */
 int nook__park(struct nook__wait *wait);
 /*
- * Parks the calling task, who has registered its wait itself, without a frame: the wait lies in
- * the slot of its life, and is not `empty`. Under the lock, which is given up. `next` is what
- * the other found; NULL: it must be nook__park.
+ * Parks the calling task, which is `seated` and has registered its wait itself, without a
+ * frame: the wait lies in the slot of its life, and is not `empty`. Under the lock, which is
+ * given up. `next` is what the other found; NULL: it must be nook__park.
  */
 struct nook__body *nook__park_next(struct nook__worker *worker, struct nook__body *task);
 int nook__park_off(struct nook__worker *worker, struct nook__body *task,

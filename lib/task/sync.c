@@ -181,11 +181,13 @@ static __attribute__((noinline)) int wait_for(const struct kind *kind, void *obj
 {
     struct nook__worker *worker = nook__here();
     struct nook__body *task = nook__current(worker), *next = nook__park_next(worker, task);
-    if (next == NULL || kind->begin != begin)
+    struct nook__life *life = task->life;
+    if (next == NULL || !life->seated || kind->begin != begin)
         return wait_in_frame(worker->run, kind, object, what, caller);
-    struct waiter *waiter = (void *)task->life->slot;
+    struct waiter *waiter = (void *)life->slot;
     fill(waiter, kind, object, what, caller);
     (void)begin(&waiter->wait, task->task);
+    life->wait = &waiter->wait;
     nook__hand_over(object);
     return nook__park_off(worker, task, next, &waiter->wait);
 }
