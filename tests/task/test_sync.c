@@ -623,7 +623,8 @@ struct again {
     nook_lock lock;
     nook_barrier barrier;
     nook_task *task;
-    atomic_int at; /* the round in which the task waits */
+    atomic_int at; /* the round in which the task waits, or is about to */
+    int many;      /* workers */
 };
 
 static int cancel_comes(void)
@@ -650,9 +651,14 @@ static int wait_again_and_again(void *arg)
             WANT(nook_lock_acquire(&again->lock) == NOOK_ECANCELED);
             WANT(nook_task_uncancel(nook_task_current()) == 0);
         } else {
-            WANT(nook_queue_get(again->queue, &item) == 0);
-            WANT(item == value_of(i));
-            WANT(end == SERVED || cancel_comes());
+            int rc = nook_queue_get(again->queue, &item);
+            int early = again->many && end == SERVED_AND_CANCELED && rc == NOOK_ECANCELED;
+            if (early) { /* both came from another worker before it waited: nothing is lost */
+                WANT(nook_task_uncancel(nook_task_current()) == 0);
+                rc = nook_queue_get(again->queue, &item);
+            }
+            WANT(rc == 0 && item == value_of(i));
+            WANT(early || end == SERVED || cancel_comes());
         }
     }
     WANT(nook_queue_get(again->queue, &(void *){NULL}) == NOOK_ECLOSED);
@@ -697,7 +703,7 @@ static void what_ended_a_wait_is_its_answer_each_time(void **state)
 {
     (void)state;
     for (enum way way = 0; way < WAYS; way++) {
-        struct again again = {.barrier = {.parties = 2}};
+        struct again again = {.barrier = {.parties = 2}, .many = way == REAL_3};
         assert_int_equal(nook_queue_new(&again.queue, 1), 0);
         assert_int_equal(run(way, wait_and_end, &again), 0);
         nook_queue_free(again.queue);
