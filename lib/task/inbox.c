@@ -19,10 +19,10 @@
  *
  * Work often comes soon, as the answer of one who was just woken. So a worker that has none
  * lingers: it looks here for as long as it would take to wake it, and only then sleeps. What
- * comes meanwhile it has at once, what comes later it has as late as ever, and for that it
- * takes about as much of a processor again as the sleep does. How long a wake takes is up to
- * the kernel and the host: who calls a sleeper says when, and that one looks at the clock. To
- * others a worker that lingers has just not fallen asleep yet; it writes nothing.
+ * comes meanwhile it has at once, what comes later it has as late as ever. Where nothing comes
+ * soon it tries that more and more seldom, so it costs next to nothing. How long a wake takes
+ * is up to the kernel and the host: who calls a sleeper says when, and that one looks at the
+ * clock. To others a worker that lingers has just not fallen asleep yet; it writes nothing.
  *
  * To call one that is awake costs no system call. One that dozes sleeps on the state
  * itself, one that polls is told by the poller's eventfd, which may come late, when
@@ -154,26 +154,34 @@ static void relax(void)
 #endif
 }
 
-static int look_on(const struct nook__inbox *inbox)
+/* 1: something came. */
+static int look_on(struct nook__worker *worker, uint64_t end, int polls)
 {
     enum { LOOKS = 16 };
-    for (int i = 0; i < LOOKS; i++) {
-        if (is_wanted(inbox))
-            return 0;
-        relax();
+    while (nook__clock(worker->run) < end) {
+        for (int i = 0; i < LOOKS; i++, relax())
+            if (is_wanted(&worker->inbox))
+                return 1;
+        if (polls && nook__poller_reports(&worker->run->poller))
+            return 1;
     }
-    return 1;
+    return 0;
 }
 
+/* The more often in a row nothing came, the more sleeps it goes to at once, 15 at most. */
 void nook__linger(struct nook__worker *worker, uint64_t until, int polls)
 {
-    struct nook__run *run = worker->run;
-    uint64_t end = nook__clock(run) + (uint64_t)worker->wake_ns;
-    if (end > until)
-        end = until;
-    while (nook__clock(run) < end && look_on(&worker->inbox))
-        if (polls && nook__poller_reports(&run->poller))
-            return;
+    enum { IN_VAIN_MOST = 4 };
+    if (worker->sleeps_at_once > 0) {
+        worker->sleeps_at_once--;
+        return;
+    }
+    uint64_t end = nook__clock(worker->run) + (uint64_t)worker->wake_ns;
+    if (look_on(worker, end < until ? end : until, polls))
+        worker->in_vain = 0;
+    else if (worker->in_vain < IN_VAIN_MOST)
+        worker->in_vain++;
+    worker->sleeps_at_once = (1U << worker->in_vain) - 1;
 }
 
 /* --- the list -------------------------------------------------------------------- */

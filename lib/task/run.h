@@ -629,7 +629,9 @@ struct nook__worker {
     struct nook__link queue; /* its own place in its queue */
     struct nook__link *at; /* whose place that is now: its own, or that of a task, which runs */
     struct nook__spares spares;
-    unsigned random; /* where it begins to search */
+    unsigned random;         /* where it begins to search */
+    unsigned in_vain;        /* how often in a row it has lingered so, */
+    unsigned sleeps_at_once; /* and that many times it does not linger now */
     int64_t wake_ns; /* from a call to the end of its sleep, on average; 0: not known yet */
     struct nook__ring ring;
     /* What others write who have something for it, on a line of its own. */
