@@ -639,7 +639,7 @@ static int wait_again_and_again(void *arg)
 {
     struct again *again = arg;
     for (int i = 1; i <= AGAIN; i++) {
-        enum end end = i % ENDS;
+        enum end end = (enum end)(i % ENDS);
         void *item = NULL;
         size_t index;
         atomic_store(&again->at, i);
@@ -667,7 +667,7 @@ static int wait_again_and_again(void *arg)
 
 static int end_it(struct again *again, int round)
 {
-    enum end end = round % ENDS;
+    enum end end = (enum end)(round % ENDS);
     if (end == BROKEN) {
         while (nook_barrier_waiting(&again->barrier) == 0)
             WANT(nook_yield() == 0);
