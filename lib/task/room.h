@@ -37,6 +37,7 @@ static inline void nook__life_begin(struct nook__life *life)
     memset(life, 0, offsetof(struct nook__life, members));
     atomic_store_explicit(&life->stack_low, (uintptr_t)life->stack.low, memory_order_relaxed);
 }
+
 /* n users less. */
 void nook__room_leave(struct nook__room *room, unsigned n);
 
