@@ -3,14 +3,15 @@
  * Invariant: a slot of a slab is in exactly one place: handed out, in the warm
  * list (its pages may be resident), among the cold (given back to the kernel: a
  * bit of its slab is set), or not yet cut (index >= the slab's cut). A slot that was
- * cut has its guard. Only the newest slab has slots that are not cut.
+ * cut has its guard, and so have some that come next (index < guarded). Only the newest
+ * slab has slots that are not cut.
  *
  * Nothing is kept of a slot but that bit, for a million stacks are to take no more than
  * they are. The link of a warm one lies in the stack itself, at its end, which was in
  * use a moment ago.
  *
  * The pool's lock guards all of that. It is held for a few instructions, except
- * when a slot is cut (one system call) or a slab is mapped (three). Pages are
+ * when guards are made (one system call) or a slab is mapped (three). Pages are
  * given back without the lock, by whoever holds the slot at that moment.
  *
  * A slab's address range also stands in a process-wide table, which the
@@ -26,10 +27,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13 */
+#endif
+#ifndef SYS_process_madvise
+#define SYS_process_madvise 440
+#endif
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD (-10000) /* Linux 6.14 */
 #endif
 
 #define GUARD_SMALLEST ((size_t)16 * 1024)
@@ -43,6 +52,7 @@
 #define COLOUR_STEP 128U
 /* A stack gives up at most this share of itself to its colour. */
 #define COLOUR_SHARE 16U
+#define GUARDS_AT_ONCE 64U
 /* Stacks given back for each one put: two, so that idle ones shrink at all. */
 #define COOL_AT_ONCE 2
 
@@ -60,7 +70,7 @@ struct slab {
     size_t bytes;
     int range; /* index in the table of ranges, or -1 */
     unsigned slots;
-    unsigned cut;
+    unsigned cut, guarded;
     unsigned first;     /* how many slots older slabs have */
     unsigned n_cold;    /* slots whose bit is set, */
     unsigned word;      /* none of them in a word before that one */
@@ -75,6 +85,7 @@ struct nook__stacks {
     unsigned slots;     /* of all slabs */
     struct warm *newest, *oldest;
     unsigned cold, warm, out;
+    int one_by_one; /* the kernel does not make many guards in one call */
     int closed; /* it goes with the last stack that comes back */
 };
 
@@ -311,6 +322,40 @@ static unsigned slot_of(const struct nook__stacks *pool, const struct slab *slab
     return (unsigned)((size_t)(low - slab->base) / stride_of(pool));
 }
 
+/* How many of so many it made. A third of what a guard takes is the call. */
+static unsigned install_many(const struct nook__stacks *pool, const struct slab *slab,
+                             unsigned n)
+{
+    struct iovec guards[GUARDS_AT_ONCE];
+    for (unsigned i = 0; i < n; i++)
+        guards[i] = (struct iovec){low_of(pool, slab, slab->guarded + i) - pool->guard,
+                                   pool->guard};
+    long done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, guards, (size_t)n,
+                        MADV_GUARD_INSTALL, 0U);
+    return done > 0 ? (unsigned)((size_t)done / pool->guard) : 0;
+}
+
+/* For the next slot, and for as many more as there are already, within bounds. */
+static int add_guards(struct nook__stacks *pool, struct slab *slab)
+{
+    unsigned n = slab->slots - slab->guarded;
+    if (n > slab->guarded)
+        n = slab->guarded;
+    if (n > GUARDS_AT_ONCE)
+        n = GUARDS_AT_ONCE;
+    if (n > 1 && !pool->one_by_one && madvise_is_trusted()) {
+        unsigned done = install_many(pool, slab, n);
+        slab->guarded += done;
+        if (done > 0)
+            return 0;
+        pool->one_by_one = 1;
+    }
+    if (guard_install(low_of(pool, slab, slab->guarded) - pool->guard, pool->guard) != 0)
+        return -1;
+    slab->guarded++;
+    return 0;
+}
+
 static char *slot_cut(struct nook__stacks *pool, struct slab **out)
 {
     struct slab *slab = pool->slabs;
@@ -318,9 +363,9 @@ static char *slot_cut(struct nook__stacks *pool, struct slab **out)
         slab = slab_new(pool);
     if (slab == NULL)
         return NULL;
-    char *low = low_of(pool, slab, slab->cut);
-    if (guard_install(low - pool->guard, pool->guard) != 0)
+    if (slab->cut == slab->guarded && add_guards(pool, slab) != 0)
         return NULL;
+    char *low = low_of(pool, slab, slab->cut);
     if (slab->valgrind != NULL)
         slab->valgrind[slab->cut] = nook__stack_register(low, pool->size);
     slab->cut++;

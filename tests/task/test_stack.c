@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #define KIB 1024UL
 
@@ -315,6 +316,34 @@ static void the_guard_is_16_to_64_KiB(void **state)
     assert_true(is_fine(1024 * KIB, -(long)(64 * KIB) - 1));
 }
 
+/* As the kernel sees it, which needs no process for each byte, and no tool looks. */
+static int can_be_read(const char *at)
+{
+    char byte;
+    struct iovec here = {&byte, 1}, there = {(void *)(uintptr_t)at, 1};
+    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == 1;
+}
+
+/* Guards are made for many stacks in one call, where the kernel takes that. */
+static void every_stack_has_its_guard(void **state)
+{
+    enum { N = 300 };
+    struct nook__stacks *pool = *state;
+    struct nook__stack stacks[N];
+    unsigned bad = 0;
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(nook__stack_get(pool, &stacks[i]), 0);
+    enum { GUARD = 64 * 1024 }; /* as large as stacks of the default size, or the largest */
+    for (size_t i = 0; i < N; i++) {
+        const char *low = stacks[i].low;
+        bad += !can_be_read(low) || can_be_read(low - 1) || can_be_read(low - GUARD);
+        bad += !can_be_read(low + stacks[i].size - 1);
+    }
+    for (size_t i = 0; i < N; i++)
+        nook__stack_put(pool, &stacks[i]);
+    assert_int_equal(bad, 0);
+}
+
 static int poke_reused(void)
 {
     struct nook__stacks *pool;
@@ -506,6 +535,7 @@ int main(void)
         TEST(tops_are_coloured),
         TEST(the_guard_faults_and_the_stack_does_not),
         TEST(the_guard_is_16_to_64_KiB),
+        TEST(every_stack_has_its_guard),
         TEST(the_guard_survives_giving_memory_back),
         TEST(owner_knows_guards_and_nothing_else),
         TEST(owner_forgets_a_freed_pool),
