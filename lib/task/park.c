@@ -912,16 +912,17 @@ int nook_yield(void)
     if (__builtin_expect(next == NULL, 0))
         return yield_by_parking();
     struct nook__event *first = &next->event;
-    count_park(task, 1);
     NOOK__PROBE3(task_park, task->id, UINT64_C(0), UINT64_C(0));
     NOOK__PROBE2(task_switch, task->id, next->id);
     /* The stacks of many tasks do not fit the nearest cache: that of the next but one. */
     __builtin_prefetch(NOOK__CONTAINER(first->link.next, struct nook__event, link)->sw.sp, 1);
-    worker->at = &first->link;
-    atomic_store_explicit(&task->event.ready, 1, memory_order_relaxed);
-    atomic_store_explicit(&first->ready, 0, memory_order_release);
-    task->chain = nook__current_swap(next->chain);
     nook__turn_to(worker, next, turn + 1);
+    worker->at = &first->link;
+    atomic_store_explicit(&first->ready, 0, memory_order_release);
+    nook_context *chain = nook__current_swap(next->chain);
+    atomic_store_explicit(&task->event.ready, 1, memory_order_relaxed);
+    count_park(task, 1);
+    task->chain = chain;
     return pass_to(worker, task, next);
 }
 

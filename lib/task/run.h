@@ -362,9 +362,9 @@ extern const struct nook__life nook__unborn __attribute__((visibility("hidden"))
  */
 struct nook__body {
     /* What a switch needs. */
-    nook_context *chain;    /* while it does not run */
-    _Atomic uint64_t parks; /* twice how many, and 1 where the last was no yield */
-    struct nook__event event;
+    struct nook__event event; /* at the beginning, where what is in it is found from either */
+    nook_context *chain;      /* while it does not run */
+    _Atomic uint64_t parks;   /* twice how many, and 1 where the last was no yield */
     /* What others need of it: who joins it, gives it up. */
     struct nook__run *run;
     nook_task *task; /* whose it is */
@@ -618,7 +618,8 @@ struct nook__worker {
     struct nook__run *run;
     _Atomic(struct nook__body *) current;
     _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
-    uint64_t due;               /* at that turn it looks round */
+    struct nook__link *at; /* whose place in its queue is now: its own, or that of who runs */
+    uint64_t due;          /* at that turn it looks round */
     atomic_int busy;            /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
     struct nook__body *left; /* who left for the one that runs now, and is not dealt with yet */
@@ -627,7 +628,6 @@ struct nook__worker {
     struct nook__switch sw;
     struct nook__fiber fiber;
     struct nook__link queue; /* its own place in its queue */
-    struct nook__link *at; /* whose place that is now: its own, or that of a task, which runs */
     struct nook__spares spares;
     unsigned random;         /* where it begins to search */
     unsigned in_vain;        /* how often in a row it has lingered so, */

@@ -16,33 +16,37 @@
  * change of rsp.
  */
 
-/* Leaves the frame, and where it returns to in \site; the control words in eax, r9w. */
+/*
+ * Leaves the frame, its place in (rdi), and where it returns to in \site; the control words in
+ * eax, r9w. Until the crossing the frame lies below rsp, where no signal handler writes so near.
+ * Two registers go in one store: stores to one stack after the other are what yields wait for.
+ */
 .macro PARK site
-        pushq   %rbp
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbp, 0
-        pushq   %rbx
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %rbx, 0
-        pushq   %r12
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r12, 0
-        pushq   %r13
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r13, 0
-        pushq   %r14
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r14, 0
-        pushq   %r15
-        .cfi_adjust_cfa_offset 8
-        .cfi_rel_offset %r15, 0
-        subq    $8, %rsp
-        .cfi_adjust_cfa_offset 8
-        stmxcsr (%rsp)
-        fnstcw  4(%rsp)
-        movq    56(%rsp), \site
-        movl    (%rsp), %eax
-        movzwl  4(%rsp), %r9d
+        stmxcsr -56(%rsp)
+        fnstcw  -52(%rsp)
+        leaq    -56(%rsp), %rax
+        movq    %rax, (%rdi)
+        movq    %rbx, %xmm0
+        movq    %rbp, %xmm1
+        movq    %r13, %xmm2
+        movq    %r12, %xmm3
+        movq    %r15, %xmm4
+        movq    %r14, %xmm5
+        punpcklqdq %xmm1, %xmm0
+        punpcklqdq %xmm3, %xmm2
+        punpcklqdq %xmm5, %xmm4
+        movups  %xmm0, -16(%rsp)
+        .cfi_offset %rbp, -16
+        .cfi_offset %rbx, -24
+        movups  %xmm2, -32(%rsp)
+        .cfi_offset %r12, -32
+        .cfi_offset %r13, -40
+        movups  %xmm4, -48(%rsp)
+        .cfi_offset %r14, -48
+        .cfi_offset %r15, -56
+        movq    (%rsp), \site
+        movl    -56(%rsp), %eax
+        movzwl  -52(%rsp), %r9d
 .endm
 
 /*
@@ -52,8 +56,8 @@
  * The end of RESUME has the rest.
  */
 .macro CROSS
-        movq    %rsp, (%rdi)
         movq    (%rsi), %rsp
+        .cfi_def_cfa_offset 64
         xorl    (%rsp), %eax
         testl   $0xffc0, %eax
         jne     2f
@@ -62,29 +66,27 @@
 4:
 .endm
 
+.macro UNPARK
+        movq    8(%rsp), %r15
+        .cfi_restore %r15
+        movq    16(%rsp), %r14
+        .cfi_restore %r14
+        movq    24(%rsp), %r13
+        .cfi_restore %r13
+        movq    32(%rsp), %r12
+        .cfi_restore %r12
+        movq    40(%rsp), %rbx
+        .cfi_restore %rbx
+        movq    48(%rsp), %rbp
+        .cfi_restore %rbp
+        addq    $56, %rsp
+        .cfi_def_cfa_offset 8
+.endm
+
 /* Out of the frame that is there, when the one that was left returns to r8. */
 .macro RESUME
         .cfi_remember_state
-        addq    $8, %rsp
-        .cfi_adjust_cfa_offset -8
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        UNPARK
         cmpq    %r8, (%rsp)
         jne     5f
         ret
@@ -183,26 +185,7 @@ nook__switch_start:
         movq    %rdx, %rdi
         callq   *%r14
 6:      .cfi_remember_state
-        addq    $8, %rsp
-        .cfi_adjust_cfa_offset -8
-        popq    %r15
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r15
-        popq    %r14
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r14
-        popq    %r13
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r13
-        popq    %r12
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %r12
-        popq    %rbx
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbx
-        popq    %rbp
-        .cfi_adjust_cfa_offset -8
-        .cfi_restore %rbp
+        UNPARK
         leaq    nook__switch_start(%rip), %rcx
         cmpq    %rcx, (%rsp)
         je      7f
