@@ -18,11 +18,20 @@ LONG = ("parked-bytes", "create", "floor-parked-bytes", "floor-create", "timer",
 # and an interval, which takes so many rounds even where the others have fewer.
 PAIRED_SAMPLES = 31
 PAIRED_ROUNDS = 9
-MADV_POPULATE_WRITE = 23
-
 # What takes longer than this a round gets few rounds.
 SLOW_SECONDS = 8
 SLOW_ROUNDS = 3
+# Who must be beaten, and who must beat it, get so many times the rounds, where one is brief. A
+# host that has other guests has quiet moments, of a second or so: with few rounds they meet one
+# of the two.
+CONTESTED = 3
+BRIEF_SECONDS = 2
+
+# What is told of these is time, and most of it goes into memory that they are the first to use:
+# bytes for each of n. The kernel gives memory that is free for seconds back to the host, and a
+# page that is to be had from there takes several times as long as one that the machine has.
+FRESH_BYTES = {"create": 6000, "floor-create": 6000, "timer": 600, "timer-cancel": 600}
+MADV_POPULATE_WRITE = 23
 
 
 def wide(metric, n):
@@ -34,12 +43,14 @@ class Thing:
 
     def __init__(self, metric, n, program, paired=False):
         self.metric, self.n, self.program, self.paired = metric, n, program, paired
+        self.contested = False
         self.rounds, self.beside = [], []
         self.seconds = 0.0
         self.cannot = None
         self.failed = None
 
     def measure(self, samples, core):
+        touch_memory(self.n * FRESH_BYTES.get(self.metric, 0))
         began = time.monotonic()
         wanted = 1 if self.metric in LONG else PAIRED_SAMPLES if self.paired else samples
         try:
@@ -57,6 +68,8 @@ class Thing:
         """How many rounds of it are to be measured."""
         if self.seconds > SLOW_SECONDS:
             return min(rounds, SLOW_ROUNDS)
+        if self.contested and self.seconds < BRIEF_SECONDS:
+            return CONTESTED * rounds
         return max(rounds, PAIRED_ROUNDS) if self.paired else rounds
 
     def wanted(self, rounds):
@@ -66,6 +79,13 @@ class Thing:
 def matches(metric, patterns):
     """A pattern is a metric's name, or the beginning of one up to a `-`."""
     return not patterns or any(metric == p or metric.startswith(p + "-") for p in patterns)
+
+
+def mark_contests(all_things, targets):
+    for ours in (thing for thing in all_things if thing.program.role == P.OWN):
+        for other in all_things:
+            if targets.must_beat(ours, other):
+                ours.contested = other.contested = True
 
 
 def things(programs, patterns, most, targets):
@@ -83,17 +103,17 @@ def things(programs, patterns, most, targets):
     for thing in all_things:
         first.setdefault(thing.metric, len(first))
     kept = [thing for thing in all_things if thing in wanted or thing.metric in needed]
+    mark_contests(kept, targets)
     return sorted(kept, key=lambda thing: (first[thing.metric], thing.n))
 
 
 def touch_memory(wanted):
-    """
-    Writes to so much memory once, at most to half of what is free: memory of a virtual
-    machine that nobody has used yet costs far more than a page, and belongs to no figure.
-    """
+    """Writes to so much memory, at most to half of what is free, and frees it again."""
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(text.split()[1]) * 1024 for text in file if text.startswith("MemAvailable"))
     size = min(wanted, free // 2) // mmap.PAGESIZE * mmap.PAGESIZE
+    if size == 0:
+        return
     with mmap.mmap(-1, size) as memory:
         try:
             memory.madvise(MADV_POPULATE_WRITE)
@@ -105,9 +125,6 @@ def touch_memory(wanted):
 def run(all_things, rounds, samples, say):
     """Measures everything; `say` is told how far it is."""
     core = max(os.sched_getaffinity(0))
-    largest = max((t.n for t in all_things if t.metric in LONG), default=0)
-    if largest:
-        touch_memory(max(largest * 6000, 1 << 28))
     for turn in range(max(thing.most(rounds) for thing in all_things)):
         wanted = [thing for thing in all_things if thing.wanted(rounds)]
         for i, thing in enumerate(wanted):

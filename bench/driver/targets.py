@@ -4,6 +4,8 @@
 import os
 import tomllib
 
+import programs as P
+
 AIM, BEATS, MISSES, OPEN, NONE = "aim", "beats", "MISSES", "open", ""
 
 STAR = "*"
@@ -122,6 +124,15 @@ class Targets:
         for one in target.get("must_beat", []):
             needed |= {one.get("metric"), one.get("of")}
         return needed - {None}
+
+    def must_beat(self, ours, other):
+        """Whether of two things that are measured that one must be beaten by ours."""
+        def meant(one):
+            if "metric" in one:
+                return (other.metric, other.n) == (one["metric"], one.get("n", ours.n))
+            return ((other.metric, other.n) == (ours.metric, ours.n) and
+                    other.program.role == P.PEER and other.program.label.startswith(one["peer"]))
+        return any(meant(one) for one in self.of(ours.metric, ours.n).get("must_beat", []))
 
     def paired(self, metric, n):
         return self.of(metric, n).get("paired", False)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DRIVER = os.path.join(HERE, "../../bench/driver")
@@ -577,6 +578,27 @@ class Programs(Folders):
         run = R.from_things(wanted, machine=MACHINE, date="now", rounds=3)
         ratio = run.find("wake-asleep", 2).ratio
         self.assertEqual((ratio.low, ratio.median, ratio.high), (2.0, 2.0, 2.0))
+
+    def test_who_must_be_beaten_and_we_get_more_rounds(self):
+        for folder, name, label in ((self.own, "mine", "mine"), (self.peers, "photon", "Photon 1"),
+                                    (self.peers, "other", "Other 1")):
+            self.program(folder, name,
+                         f"[ \"$1\" = --list ] && printf '# {label}\nget\t1\nget\t8\n' && exit",
+                         "for i in $(seq $3); do echo 1; done")
+        found, _ = P.find(self.own, self.peers)
+        wanted = measure.things(found, [], 1, T.Targets())
+        measure.run(wanted, 2, 1, lambda text: None)
+        self.assertEqual({thing.program.name: len(thing.rounds) for thing in wanted},
+                         {"nook": 6, "photon": 6, "other": 2})
+
+    def test_memory_is_touched_before_each_sample_that_needs_fresh_memory(self):
+        self.program(self.own, "mine",
+                     "[ \"$1\" = --list ] && printf '# mine\ncreate\t10\nget\t1\n' && exit",
+                     "for i in $(seq $3); do echo 1; done")
+        found, _ = P.find(self.own)
+        with mock.patch.object(measure, "touch_memory") as touch:
+            measure.run(measure.things(found, [], 10, T.Targets()), 2, 1, lambda text: None)
+        self.assertEqual(sorted(call.args[0] for call in touch.mock_calls), [0, 0, 60000, 60000])
 
     def test_what_is_asked_for_brings_what_it_is_held_against(self):
         for name, metrics in (("mine", "get set"), ("floor", "floor-get floor-switch pthread-get")):
