@@ -85,8 +85,11 @@ struct nook__stacks {
     unsigned slots;     /* of all slabs */
     struct warm *newest, *oldest;
     unsigned cold, warm, out;
+    int closed;     /* it goes with the last stack that comes back */
     int one_by_one; /* the kernel does not make many guards in one call */
-    int closed; /* it goes with the last stack that comes back */
+    /* Those that are being made; not on the stack of who asks, mostly a task that parks, and
+     * would keep what they take of its next page. */
+    struct iovec guards[GUARDS_AT_ONCE];
 };
 
 static atomic_long live;
@@ -323,14 +326,12 @@ static unsigned slot_of(const struct nook__stacks *pool, const struct slab *slab
 }
 
 /* How many of so many it made. A third of what a guard takes is the call. */
-static unsigned install_many(const struct nook__stacks *pool, const struct slab *slab,
-                             unsigned n)
+static unsigned install_many(struct nook__stacks *pool, const struct slab *slab, unsigned n)
 {
-    struct iovec guards[GUARDS_AT_ONCE];
     for (unsigned i = 0; i < n; i++)
-        guards[i] = (struct iovec){low_of(pool, slab, slab->guarded + i) - pool->guard,
-                                   pool->guard};
-    long done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, guards, (size_t)n,
+        pool->guards[i] =
+            (struct iovec){low_of(pool, slab, slab->guarded + i) - pool->guard, pool->guard};
+    long done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, pool->guards, (size_t)n,
                         MADV_GUARD_INSTALL, 0U);
     return done > 0 ? (unsigned)((size_t)done / pool->guard) : 0;
 }

@@ -400,6 +400,39 @@ static void and_where_the_kernel_makes_one_at_a_time(void **state)
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+/* A sanitizer uses more of it by itself. */
+#if !NOOK__ASAN && !NOOK__TSAN
+struct taken {
+    struct nook__stacks *pool;
+    struct nook__stack stacks[MANY];
+    unsigned n;
+};
+
+static void take_many(struct coroutine *self)
+{
+    struct taken *taken = self->user;
+    while (taken->n < MANY && nook__stack_get(taken->pool, &taken->stacks[taken->n]) == 0)
+        taken->n++;
+}
+
+/* A task that parks may start the next one, and then keeps what that took of its stack. */
+static void to_take_a_stack_needs_little_of_another(void **state)
+{
+    static struct taken taken;
+    struct coroutine c;
+    assert_int_equal(unguarded(*state), 0); /* what it calls is bound from here on */
+    assert_int_equal(nook__stacks_new(&taken.pool, 0), 0);
+    assert_int_equal(coroutine_start(&c, *state, take_many, &taken), 0);
+    coroutine_resume(&c);
+    assert_int_equal(taken.n, MANY);
+    assert_in_range(nook__stack_depth(&c.stack, nook__stack_top(&c.stack)), 1, KIB);
+    coroutine_free(&c);
+    while (taken.n > 0)
+        nook__stack_put(taken.pool, &taken.stacks[--taken.n]);
+    nook__stacks_free(taken.pool);
+}
+#endif
+
 static int poke_reused(void)
 {
     struct nook__stacks *pool;
@@ -587,6 +620,9 @@ int main(void)
         TEST(the_guard_is_16_to_64_KiB),
         TEST(every_stack_has_its_guard),
         TEST(and_where_the_kernel_makes_one_at_a_time),
+#if !NOOK__ASAN && !NOOK__TSAN
+        TEST(to_take_a_stack_needs_little_of_another),
+#endif
         TEST(the_guard_survives_giving_memory_back),
         TEST(owner_knows_guards_and_nothing_else),
         TEST(owner_forgets_a_freed_pool),
