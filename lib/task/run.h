@@ -617,10 +617,10 @@ struct nook__worker {
     uint32_t number; /* its thread's, by which it keeps contexts: contextlocal/keep.h */
     struct nook__run *run;
     _Atomic(struct nook__body *) current;
-    _Atomic uint64_t turns;     /* tasks and callbacks that it has turned to */
-    struct nook__link *at; /* whose place in its queue is now: its own, or that of who runs */
-    uint64_t due;          /* at that turn it looks round */
-    atomic_int busy;            /* with one of them */
+    _Atomic uint64_t turns; /* tasks and callbacks that it has turned to */
+    struct nook__link *at;  /* whose place in its queue is now: its own, or that of who runs */
+    uint64_t due;           /* at that turn it looks round */
+    atomic_int busy;        /* with one of them */
     struct nook__wait *parking; /* why the current task leaves */
     struct nook__body *left; /* who left for the one that runs now, and is not dealt with yet */
     nook_context *own;       /* its own chain, while a task runs */
