@@ -21,11 +21,12 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 
 HIDDEN = ("--programs", "--peer-programs", "--out", "--page")
 EPILOG = """\
-dev bench --budget [--record] [PATH...]   counts the instructions of the hot paths
-                  instead, against bench/budget.txt; more: --budget --help
+dev bench --budget [--record] [PATH...]
+                     counts the instructions of the hot paths instead, against
+                     bench/budget.txt; more: --budget --help
 
-exit status: 0 when all was measured, whatever the verdicts; 1 when something failed;
-2 when the words were wrong.
+exit status: 0 when all was measured, whatever the verdicts; 1 when something
+failed; 2 when the words were wrong.
 """
 
 

@@ -24,6 +24,7 @@ usage 'no word after lint' lint now
 
 expect 0 "$dev" help
 grep -q '^usage: ./dev demo' "$work/out" || fail "no usage in the help"
+! grep -E '.{81}' "$work/out" || fail "the help is wider than 80 columns"
 cd / || exit 1
 expect 0 "$dev" --help
 

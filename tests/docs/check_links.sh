@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # check_links.sh ROOT: every relative link in the Markdown files at ROOT and under
-# ROOT/docs leads to a file or folder there, and its #fragment to a heading of it.
+# ROOT/docs leads to a file or folder there, and its #fragment to a heading of it. And
+# README.md leads to every page of ROOT/docs, or to the page that it is a part of.
 set -eu
 cd "$1"
 work=$(mktemp -d)
@@ -66,6 +67,12 @@ for file in *.md docs/*.md; do
         checked=$((checked + 1))
         broken "$file" "$target" >>"$work/broken"
     done <"$work/links"
+done
+for page in docs/*.md; do
+    case $page in
+    docs/semantics-*) links docs/semantics.md | sed 's|^|docs/|' ;;
+    *) links README.md ;;
+    esac | grep -q -x -e "$page" || echo "nothing leads to $page" >>"$work/broken"
 done
 if [ -s "$work/broken" ]; then
     cat "$work/broken"

@@ -9,6 +9,7 @@
 #
 # Files are of tests/ROOM, else of tests. Where a section says "All in `file`", names
 # without a file are of that one. `X1_...` stands for every test whose name begins so.
+# docs/semantics.md says of each letter whose rule it is.
 set -eu
 cd "$1"
 failed=0
@@ -105,6 +106,12 @@ for page in docs/semantics-*.md; do
             ;;
         esac
     done <"$work/said"
+done
+
+for word in $families; do
+    case $word in
+    [A-Z]) grep -q "^| $word |" docs/semantics.md || complain "docs/semantics.md does not say what $word is" ;;
+    esac
 done
 
 # shellcheck disable=SC2086 # three words each
