@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# check_figures.sh ROOT: sizes and counts that pages tell are those of the code. Where a line
-# of code changes its page is named here, and both change together.
+# check_figures.sh ROOT: sizes and counts that pages and headers tell are those of the code.
+# Where a line of code changes its page is named here, and both change together.
 set -eu
 cd "$1"
 
@@ -25,6 +25,11 @@ docs/stacks.md|between 16 and|lib/task/stack.c|#define GUARD_SMALLEST ((size_t)1
 docs/stacks.md|and 64 KiB|lib/task/stack.c|#define GUARD_LARGEST ((size_t)64 * 1024)
 docs/stacks.md|64 at most|lib/task/stack.c|#define GUARDS_AT_ONCE 64U
 docs/stacks.md|more than 128|lib/task/stack.h|#define NOOK__STACKS_WARM 128
+docs/semantics-contextlocal.md|up to 8 watchers|lib/contextlocal/watcher.c|#define SLOTS 8
+lib/include/nook/dump.h|255 sites are told apart|lib/task/census.c|MOST = 256
+lib/include/nook/task.h|31 bytes at most are kept|lib/task/run.h|char name[32]
+lib/include/nook/task.h|0: 1; at most 1,024|lib/task/run.c|WORKERS_MOST = 1024
+lib/include/nook/task.h|0: 64 KiB; at least 16 KiB|lib/task/run.c|STACK_LEAST = 16 * 1024
 bench/README.md|up to 16,384 contexts|lib/contextlocal/thread.c|sizeof(nook_context), 16384}
 bench/README.md|up to 10,240 records|lib/task/run.h|NOOK__TASKS_KEPT = 10240
 '

@@ -71,7 +71,7 @@ typedef struct nook_task_hooks {
 } nook_task_hooks;
 
 typedef struct nook_run_options {
-    unsigned workers;  /* threads that run tasks, the caller among them; 0: 1 */
+    unsigned workers;  /* threads that run tasks, the caller among them; 0: 1; at most 1,024 */
     int migrate;       /* 1: tasks may resume on another worker, unless they say otherwise */
     size_t stack_size; /* usable bytes of a task's stack; 0: 64 KiB; at least 16 KiB */
     int save_errno;    /* 1: errno belongs to the task, not to the worker */
