@@ -21,9 +21,10 @@ PAIRED_ROUNDS = 9
 # What takes longer than this a round gets few rounds.
 SLOW_SECONDS = 8
 SLOW_ROUNDS = 3
-# Who must be beaten, and who must beat it, get so many times the rounds, where one is brief. A
-# host that has other guests has quiet moments, of a second or so: with few rounds they meet one
-# of the two.
+# Who must be beaten, who must beat it, and the floors that they are told by get so many times
+# the rounds, where each of them is brief. A host that has other guests has quiet moments, of a
+# second or so: with few rounds they meet one of them. What counts is the least of all rounds,
+# which is less of more of them: so who is compared has as many.
 CONTESTED = 3
 BRIEF_SECONDS = 2
 
@@ -43,7 +44,7 @@ class Thing:
 
     def __init__(self, metric, n, program, paired=False):
         self.metric, self.n, self.program, self.paired = metric, n, program, paired
-        self.contested = False
+        self.contest = None  # who has as many rounds; None: it is in no contest
         self.rounds, self.beside = [], []
         self.seconds = 0.0
         self.cannot = None
@@ -68,8 +69,8 @@ class Thing:
         """How many rounds of it are to be measured."""
         if self.seconds > SLOW_SECONDS:
             return min(rounds, SLOW_ROUNDS)
-        if self.contested and self.seconds < BRIEF_SECONDS:
-            return CONTESTED * rounds
+        if self.contest and all(thing.seconds < BRIEF_SECONDS for thing in self.contest):
+            rounds *= CONTESTED
         return max(rounds, PAIRED_ROUNDS) if self.paired else rounds
 
     def wanted(self, rounds):
@@ -82,10 +83,16 @@ def matches(metric, patterns):
 
 
 def mark_contests(all_things, targets):
+    """Who is in two contests joins them to one."""
     for ours in (thing for thing in all_things if thing.program.role == P.OWN):
+        if not any(targets.must_beat(ours, other) for other in all_things):
+            continue
+        contest = set()
         for other in all_things:
-            if targets.must_beat(ours, other):
-                ours.contested = other.contested = True
+            if other is ours or targets.must_beat(ours, other) or targets.scales(ours, other):
+                contest |= other.contest or {other}
+        for thing in contest:
+            thing.contest = contest
 
 
 def things(programs, patterns, most, targets):

@@ -15,6 +15,9 @@ import platform
 
 import stats
 
+# The n of a floor that holds for all others as well.
+FLOORS_FOR_ALL = (1, 2)
+
 
 class Result:
     """One thing's rounds, and what they say; what was measured beside, where that was."""
@@ -55,7 +58,8 @@ class Run:
 
     def floor(self, metric, n):
         """A floor for this n, or the one that holds for all."""
-        return self.find(metric, n) or self.find(metric, 1) or self.find(metric, 2)
+        found = (self.find(metric, one) for one in (n, *FLOORS_FOR_ALL))
+        return next((result for result in found if result), None)
 
     def metrics(self):
         return list(dict.fromkeys(result.metric for result in self.results))

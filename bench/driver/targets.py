@@ -5,6 +5,7 @@ import os
 import tomllib
 
 import programs as P
+import results as R
 
 AIM, BEATS, MISSES, OPEN, NONE = "aim", "beats", "MISSES", "open", ""
 
@@ -133,6 +134,12 @@ class Targets:
             return ((other.metric, other.n) == (ours.metric, ours.n) and
                     other.program.role == P.PEER and other.program.label.startswith(one["peer"]))
         return any(meant(one) for one in self.of(ours.metric, ours.n).get("must_beat", []))
+
+    def scales(self, ours, other):
+        """Whether that one may be the floor by which ours, or what it must beat, is told."""
+        target = self.of(ours.metric, ours.n)
+        floors = {target.get("floor"), *(one.get("of") for one in target.get("must_beat", []))}
+        return other.metric in floors and other.n in (ours.n, *R.FLOORS_FOR_ALL)
 
     def paired(self, metric, n):
         return self.of(metric, n).get("paired", False)

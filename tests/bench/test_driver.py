@@ -579,17 +579,26 @@ class Programs(Folders):
         ratio = run.find("wake-asleep", 2).ratio
         self.assertEqual((ratio.low, ratio.median, ratio.high), (2.0, 2.0, 2.0))
 
-    def test_who_must_be_beaten_and_we_get_more_rounds(self):
-        for folder, name, label in ((self.own, "mine", "mine"), (self.peers, "photon", "Photon 1"),
-                                    (self.peers, "other", "Other 1")):
+    def rounds_of_a_contest(self):
+        for folder, name, label, metric in (
+                (self.own, "mine", "mine", "get"), (self.own, "floor", "floor", "floor-get"),
+                (self.peers, "photon", "Photon 1", "get"), (self.peers, "other", "Other 1", "get")):
             self.program(folder, name,
-                         f"[ \"$1\" = --list ] && printf '# {label}\nget\t1\nget\t8\n' && exit",
-                         "for i in $(seq $3); do echo 1; done")
+                         f"[ \"$1\" = --list ] && printf '# {label}\n{metric}\t1\n' && exit",
+                         f"[ {name} = photon ] && sleep 0.3", "for i in $(seq $3); do echo 1; done")
         found, _ = P.find(self.own, self.peers)
         wanted = measure.things(found, [], 1, T.Targets())
         measure.run(wanted, 2, 1, lambda text: None)
-        self.assertEqual({thing.program.name: len(thing.rounds) for thing in wanted},
-                         {"nook": 6, "photon": 6, "other": 2})
+        return {thing.program.name: len(thing.rounds) for thing in wanted}
+
+    def test_who_must_be_beaten_and_we_get_more_rounds_and_the_floor(self):
+        self.assertEqual(self.rounds_of_a_contest(),
+                         {"nook": 6, "floor": 6, "photon": 6, "other": 2})
+
+    def test_where_one_of_them_is_not_brief_nobody_does(self):
+        with mock.patch.object(measure, "BRIEF_SECONDS", 0.25):
+            self.assertEqual(self.rounds_of_a_contest(),
+                             {"nook": 2, "floor": 2, "photon": 2, "other": 2})
 
     def test_memory_is_touched_before_each_sample_that_needs_fresh_memory(self):
         self.program(self.own, "mine",
