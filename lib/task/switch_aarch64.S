@@ -117,14 +117,19 @@ nook__switch_on:
  *
  * Where it goes on is a stack that parked, and then it returns there as whoever switched to
  * this stack would; or one that is new as well.
+ *
+ * Frames return to nook__switch_begin. Who unwinds looks for what holds before that: so it is
+ * not the first place of the function.
  */
-        .globl  nook__switch_start
-        .hidden nook__switch_start
+        .globl  nook__switch_begin
+        .hidden nook__switch_begin
         .type   nook__switch_start, %function
         .p2align 4
 nook__switch_start:
         .cfi_startproc
         .cfi_undefined x30
+        nop
+nook__switch_begin:
         hint    #34                     /* bti c */
 2:      mov     x0, x20
         blr     x19
@@ -156,7 +161,7 @@ nook__switch_start:
         mov     x0, x3
         blr     x2
 4:      RESUME
-        adr     x9, nook__switch_start
+        adr     x9, nook__switch_begin
         cmp     x30, x9
         b.eq    5f
         ret

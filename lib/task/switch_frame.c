@@ -12,7 +12,7 @@
 /* Room for the frame and for what the entry function pushes first. */
 #define SMALLEST 512U
 
-__attribute__((visibility("hidden"))) void nook__switch_start(void);
+__attribute__((visibility("hidden"))) void nook__switch_begin(void);
 
 #if defined(__x86_64__)
 struct frame {
@@ -47,7 +47,7 @@ static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t on, uint
     frame->r12 = entry;
     frame->r13 = arg;
     frame->r14 = on;
-    frame->rip = (uintptr_t)nook__switch_start;
+    frame->rip = (uintptr_t)nook__switch_begin;
 }
 #elif defined(__aarch64__)
 struct frame {
@@ -66,7 +66,7 @@ static void first_frame(struct frame *frame, uintptr_t entry, uintptr_t on, uint
     frame->x19 = entry;
     frame->x20 = arg;
     frame->x21_to_x28[0] = on;
-    frame->x30 = (uintptr_t)nook__switch_start;
+    frame->x30 = (uintptr_t)nook__switch_begin;
 }
 #else
 #error "no assembler switch for this architecture: configure with NOOK_SWITCH=ucontext"

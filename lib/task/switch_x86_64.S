@@ -146,14 +146,19 @@ nook__switch_on:
  *
  * Where it goes on is a stack that parked, and then it returns there as whoever switched to
  * this stack would; or one that is new as well.
+ *
+ * Frames return to nook__switch_begin. Who unwinds looks for what holds before that: so it is
+ * not the first place of the function.
  */
-        .globl  nook__switch_start
-        .hidden nook__switch_start
+        .globl  nook__switch_begin
+        .hidden nook__switch_begin
         .type   nook__switch_start, @function
         .p2align 4
 nook__switch_start:
         .cfi_startproc
         .cfi_undefined %rip
+        nop
+nook__switch_begin:
 #if defined(__CET__)
         endbr64
 #endif
@@ -186,7 +191,7 @@ nook__switch_start:
         callq   *%r14
 6:      .cfi_remember_state
         UNPARK
-        leaq    nook__switch_start(%rip), %rcx
+        leaq    nook__switch_begin(%rip), %rcx
         cmpq    %rcx, (%rsp)
         je      7f
         ret

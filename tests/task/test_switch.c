@@ -632,12 +632,15 @@ static void a_stack_that_ends_goes_on_with_another(void **state)
 struct unwound {
     int frames;
     _Unwind_Reason_Code end;
+    uintptr_t last; /* where the last frame goes on */
 };
 
 static _Unwind_Reason_Code count_frame(struct _Unwind_Context *context, void *arg)
 {
     struct unwound *unwound = arg;
-    (void)context;
+    uintptr_t at = (uintptr_t)_Unwind_GetIP(context);
+    if (at != 0) /* behind the outermost one */
+        unwound->last = at;
     return ++unwound->frames < 100 ? _URC_NO_REASON : _URC_NORMAL_STOP;
 }
 
@@ -665,6 +668,47 @@ static void a_backtrace_ends_at_the_entry(void **state)
     assert_in_range(unwound.frames, 2, 8);
     coroutine_free(&c);
     nook__stack_put(*state, &uncoloured);
+}
+
+NOOK__UNINSTRUMENTED static int unwind_before_the_entry(void *arg)
+{
+    struct unwound *unwound = arg;
+    nook__fiber_arrive(&raw_fiber);
+    unwound->end = _Unwind_Backtrace(count_frame, unwound);
+    return 0;
+}
+
+NOOK__UNINSTRUMENTED static struct nook__exit leave_again(void *arg)
+{
+    (void)arg;
+    nook__fiber_leave(&raw_fiber, &raw_owner_fiber, 1);
+    return (struct nook__exit){&raw_owner, NULL};
+}
+
+NOOK__UNINSTRUMENTED static void raw_run_on(int (*on)(void *arg), void *arg)
+{
+    nook__fiber_thread(&raw_owner_fiber);
+    nook__fiber_leave(&raw_owner_fiber, &raw_fiber, 0);
+    nook__switch_on(&raw_owner, &raw_here, on, arg);
+    nook__fiber_arrive(&raw_owner_fiber);
+}
+
+/* Who unwinds looks for the function before the place that is returned to. */
+static void and_so_does_one_from_before_the_entry(void **state)
+{
+    struct unwound unwound = {0};
+    struct nook__stack stack;
+    assert_int_equal(nook__stack_get(*state, &stack), 0);
+    nook__fiber_new(&raw_fiber, stack.low, stack.size);
+    assert_int_equal(nook__switch_prepare(&raw_here, stack.low, stack.size, leave_again,
+                                          unwind_before_the_entry, NULL),
+                     0);
+    raw_run_on(unwind_before_the_entry, &unwound);
+    assert_int_equal(unwound.end, _URC_END_OF_STACK);
+    assert_in_range(unwound.frames, 2, 8);
+    assert_non_null(_Unwind_FindEnclosingFunction((void *)unwound.last));
+    nook__fiber_free(&raw_fiber);
+    nook__stack_put(*state, &stack);
 }
 
 /* An assembler file without its note would make every stack executable. */
@@ -705,6 +749,7 @@ int main(void)
         TEST(what_is_called_comes_first_on_the_other_stack),
         TEST(a_stack_that_ends_goes_on_with_another),
         TEST(a_backtrace_ends_at_the_entry),
+        TEST(and_so_does_one_from_before_the_entry),
         TEST(no_stack_is_executable),
     };
     return cmocka_run_group_tests_name("task.switch", tests, NULL, NULL);
