@@ -706,7 +706,9 @@ static void and_so_does_one_from_before_the_entry(void **state)
     raw_run_on(unwind_before_the_entry, &unwound);
     assert_int_equal(unwound.end, _URC_END_OF_STACK);
     assert_in_range(unwound.frames, 2, 8);
+#ifndef SWITCH_IS_UCONTEXT /* where the C library has the first frame */
     assert_non_null(_Unwind_FindEnclosingFunction((void *)unwound.last));
+#endif
     nook__fiber_free(&raw_fiber);
     nook__stack_put(*state, &stack);
 }
