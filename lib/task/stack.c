@@ -11,8 +11,9 @@
  * use a moment ago.
  *
  * The pool's lock guards all of that. It is held for a few instructions, except
- * when guards are made (one system call) or a slab is mapped (three). Pages are
- * given back without the lock, by whoever holds the slot at that moment.
+ * when guards are made (one system call; where that is refused, up to three) or a
+ * slab is mapped (three). Pages are given back without the lock, by whoever holds
+ * the slot at that moment.
  *
  * A slab's address range also stands in a process-wide table, which the
  * overflow handler reads without a lock.
