@@ -153,6 +153,20 @@ static inline void *nook__context_swap(nook_context *context, const nook_var *va
     return old;
 }
 
+/* nook__map_replace, where there is no reader, and owners need no fence. */
+static inline void *nook__context_replace(nook_context *context, uint32_t index, void *value)
+{
+    void *old = NOOK__UNSET;
+    atomic_store_explicit(&context->writing, 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    uint32_t fences = nook__attention_get() & NOOK__FENCES;
+    uint32_t reading = atomic_load_explicit(&context->reading, memory_order_acquire);
+    if (__builtin_expect((fences | reading) == 0, 1))
+        old = nook__map_replace(&context->map, index, value);
+    nook__write_end(context);
+    return old;
+}
+
 /* Around a fork; the last in the child, where no other thread is inside a watcher. */
 void nook__watchers_lock(void);
 void nook__watchers_unlock(void);

@@ -164,11 +164,17 @@ static inline int nook__more_bound(const void *old, const void *value)
     return (old == NOOK__UNSET) - (value == NOOK__UNSET);
 }
 
-static inline void *nook__patch_swap(struct nook__map *map, void *value)
+static inline void *nook__patch_put(struct nook__map *map, void *value)
 {
     void *old = map->patched;
     map->patched = value;
     map->shape &= ~NOOK__COPIED;
+    return old;
+}
+
+static inline void *nook__patch_swap(struct nook__map *map, void *value)
+{
+    void *old = nook__patch_put(map, value);
     map->len += (uint32_t)nook__more_bound(old, value);
     return old;
 }
@@ -218,6 +224,35 @@ static inline void *nook__map_swap(struct nook__map *map, uint32_t created, uint
     if (leaf != NULL)
         return nook__leaf_swap(map, leaf, index % NOOK__WIDTH, value, created, more);
     return nook__patch_start(map, index, value, more);
+}
+
+/* NOOK__UNSET, or one of the few that end in the same byte. */
+static inline int nook__maybe_none(const void *value)
+{
+    return (unsigned char)(uintptr_t)value == sizeof nook__unset - 1;
+}
+
+/*
+ * Replaces what the number is bound to, in one straight line: what that was. Or what is
+ * maybe none, and nothing has changed: nothing is bound perhaps, or others share the place.
+ */
+static inline void *nook__map_replace(struct nook__map *map, uint32_t index, void *value)
+{
+    if (__builtin_expect(index == map->patch, 0))
+        return nook__maybe_none(map->patched) ? NOOK__UNSET : nook__patch_put(map, value);
+    struct nook__node *root = map->root, *leaf;
+    uint32_t place = index / NOOK__WIDTH + nook__map_leaves(map);
+    if (__builtin_expect(place > NOOK__WIDTH, 0))
+        return NOOK__UNSET;
+    leaf = root->slot[place];
+    if (__builtin_expect(!nook__held(root, map->weight), 0))
+        return NOOK__UNSET;
+    if (__builtin_expect(leaf != map->root && !nook__held(leaf, 1), 0))
+        return NOOK__UNSET;
+    void *old = leaf->slot[index % NOOK__WIDTH];
+    if (__builtin_expect(!nook__maybe_none(old), 1))
+        leaf->slot[index % NOOK__WIDTH] = value;
+    return old;
 }
 
 /* More references for a map that has one left. */

@@ -86,13 +86,11 @@ static __attribute__((noinline)) int set_counting(nook_var *var, void *value, no
     return rc;
 }
 
-/* A variable without operations, set where the context alone looks, is set in one straight
- * line. A created one counts its bindings and tokens, all at once. */
-int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *site)
+/* A variable without operations, where the context alone looks, or beside what it shares. A
+ * created one counts its bindings and tokens, all at once. */
+static __attribute__((noinline)) int set_anew(nook_var *var, void *value, nook_token *token,
+                                              const char *site, nook_context *context)
 {
-    nook_context *context = nook__current_get();
-    if (__builtin_expect(var == NULL || context == NULL || var->ops != NULL, 0))
-        return set_counting(var, value, token, site);
     int more = 0;
     uint32_t index = nook__var_index(var);
     int ready = index != 0 && (token == NULL || context->id != 0);
@@ -104,6 +102,29 @@ int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *s
         nook__var_ref_by(var, more);
     if (token != NULL)
         token_fill(token, var, context->id, old, site);
+    NOOK__PROBE3(var_set, var, var->name, value);
+    return 0;
+}
+
+/*
+ * One value in place of another is set in one straight line, where neither needs operations
+ * and the context alone looks. Whatever else there may be is left to the functions above, as
+ * the last thing, so that the line saves no registers.
+ */
+int nook_var_set_at(nook_var *var, void *value, nook_token *token, const char *site)
+{
+    nook_context *context = nook__current_get();
+    if (__builtin_expect(var == NULL || context == NULL || var->ops != NULL, 0))
+        return set_counting(var, value, token, site);
+    if (__builtin_expect(token != NULL, 1) && __builtin_expect(context->id == 0, 0))
+        return set_counting(var, value, token, site);
+    void *old = nook__context_replace(context, nook__var_index(var), value);
+    if (__builtin_expect(nook__maybe_none(old), 0))
+        return set_anew(var, value, token, site, context);
+    if (__builtin_expect(token != NULL, 1)) {
+        nook__var_ref_by(var, 1);
+        token_fill(token, var, context->id, old, site);
+    }
     NOOK__PROBE3(var_set, var, var->name, value);
     return 0;
 }
@@ -150,8 +171,8 @@ static __attribute__((noinline)) int reset_counting(nook_var *var, nook_token *t
     return 0;
 }
 
-/* As in nook_var_set_at, the other way round. */
-int nook_var_reset(nook_var *var, nook_token *token)
+/* As in set_anew, the other way round. */
+static __attribute__((noinline)) int reset_anew(nook_var *var, nook_token *token)
 {
     int rc = token_check(var, token);
     if (__builtin_expect(rc < 0, 0))
@@ -173,6 +194,34 @@ int nook_var_reset(nook_var *var, nook_token *token)
     return 0;
 }
 
+/* As in nook_var_set_at, the other way round. */
+int nook_var_reset(nook_var *var, nook_token *token)
+{
+    if (__builtin_expect(token == NULL || token->nook__var != var || token->nook__state != LIVE,
+                         0))
+        return reset_anew(var, token);
+    nook_context *context = nook__current_get();
+    if (__builtin_expect(context == NULL || context->id != token->nook__context ||
+                             var->ops != NULL || nook__maybe_none(token->nook__old),
+                         0))
+        return reset_anew(var, token);
+    void *replaced = nook__context_replace(context, nook__var_index(var), token->nook__old);
+    if (__builtin_expect(nook__maybe_none(replaced), 0))
+        return reset_anew(var, token);
+    token->nook__state = USED;
+    NOOK__COUNT(tokens, -1);
+    nook__var_ref_by(var, -1); /* the token's, not the last: the binding's is there */
+    return 0;
+}
+
+static __attribute__((noinline)) void let_go(nook_var *var, void *old)
+{
+    if (old != NOOK__UNSET)
+        nook_value_release(var, old);
+    nook__var_unref_by(var, 1);
+}
+
+/* After a release, the token may be gone. */
 void nook_token_drop(nook_token *token)
 {
     if (token == NULL || token->nook__state != LIVE)
@@ -180,10 +229,10 @@ void nook_token_drop(nook_token *token)
     nook_var *var = token->nook__var;
     token->nook__state = USED;
     NOOK__COUNT(tokens, -1);
-    /* After a release, the token may be gone. */
-    if (var->ops != NULL && token->nook__old != NOOK__UNSET)
-        nook_value_release(var, token->nook__old);
-    nook__var_unref_by(var, 1);
+    if (__builtin_expect(var->ops != NULL, 0))
+        let_go(var, token->nook__old);
+    else
+        nook__var_unref_by(var, 1);
 }
 
 nook_var *nook_token_var(const nook_token *token)

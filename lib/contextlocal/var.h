@@ -37,18 +37,17 @@ static inline void nook__var_ref_by(nook_var *var, int n)
         __atomic_add_fetch(&var->nook__refs, (uint64_t)n, __ATOMIC_RELAXED);
 }
 
-void nook__var_end(nook_var *var);
+__attribute__((noinline)) void nook__var_end(nook_var *var);
 
 static inline void nook__var_unref_by(nook_var *var, int n)
 {
     if (!var->created)
         return;
     /* Who holds all of them needs no locked instruction: nobody else can count. */
-    uint64_t there = __atomic_load_n(&var->nook__refs, __ATOMIC_ACQUIRE);
-    if (NOOK__ALONE && there != (uint64_t)n)
-        var->nook__refs = there - (uint64_t)n;
-    else if (there == (uint64_t)n ||
-             __atomic_sub_fetch(&var->nook__refs, (uint64_t)n, __ATOMIC_ACQ_REL) == 0)
+    if (NOOK__ALONE
+            ? (var->nook__refs -= (uint64_t)n) == 0
+            : __atomic_load_n(&var->nook__refs, __ATOMIC_ACQUIRE) == (uint64_t)n ||
+                  __atomic_sub_fetch(&var->nook__refs, (uint64_t)n, __ATOMIC_ACQ_REL) == 0)
         nook__var_end(var);
 }
 

@@ -95,6 +95,9 @@ static int put(struct nook__map *map, nook_var *var, void *value)
 static int swap(struct nook__map *map, nook_var *var, void *value)
 {
     int more;
+    if (value != NOOK__UNSET &&
+        !nook__maybe_none(nook__map_replace(map, number_of(var), value)))
+        return 1;
     void *old = nook__map_swap(map, var->created, number_of(var), value, &more);
     if (more > 0)
         nook__var_ref_by(var, more);
@@ -197,6 +200,43 @@ static void M11_what_is_unshared_is_changed_in_place_and_nothing_else(void **sta
     assert_int_equal(put(&map, vars[40], &values[3]), 1);
     nook__map_unref(map);
     drop_vars(vars, 64);
+}
+
+static int replace(struct nook__map *map, nook_var *var, void *value)
+{
+    void *before = get(map, var);
+    void *old = nook__map_replace(map, number_of(var), value);
+    int done = !nook__maybe_none(old);
+    assert_ptr_equal(get(map, var), done ? value : before);
+    return done && old == before;
+}
+
+static void M11_a_value_alone_is_replaced_and_nothing_else(void **state)
+{
+    nook_var *vars[64];
+    struct nook__map map = nook__map_empty(), copy;
+    void *odd = (void *)(uintptr_t)0xff; /* ends as nothing does */
+    (void)state;
+    for (int i = 0; i < 64; i++)
+        vars[i] = var_of_kind(0);
+    assert_int_equal(replace(&map, vars[0], &values[0]), 0);
+    for (int i = 0; i < 63; i++)
+        change(&map, vars[i], &values[0]);
+    assert_int_equal(replace(&map, vars[3], &values[1]), 1);
+    assert_int_equal(replace(&map, vars[63], &values[1]), 0);
+    copy = nook__map_copy(&map);
+    assert_int_equal(replace(&map, vars[3], &values[2]), 0);
+    assert_int_equal(swap(&map, vars[3], &values[2]), 1); /* the patch */
+    assert_int_equal(replace(&map, vars[3], &values[3]), 1);
+    assert_int_equal(replace(&map, vars[4], &values[3]), 0);
+    assert_int_equal(map.len, 63);
+    assert_ptr_equal(get(&copy, vars[3]), &values[1]);
+    nook__map_unref(copy);
+    assert_int_equal(replace(&map, vars[4], odd), 1);
+    assert_int_equal(replace(&map, vars[4], &values[1]), 0); /* maybe there was nothing */
+    nook__map_unref(map);
+    for (int i = 64; i-- > 0;)
+        nook_var_unref(vars[i]);
 }
 
 /* What a map gave away comes back to it, or is subtracted: it is alone again. */
@@ -575,6 +615,7 @@ int main(int argc, char **argv)
         context_test(M3_a_map_without_its_last_binding_is_the_empty_one),
         context_test(M13_a_few_variables_are_one_flat_node),
         context_test(M11_what_is_unshared_is_changed_in_place_and_nothing_else),
+        context_test(M11_a_value_alone_is_replaced_and_nothing_else),
         context_test(M11_a_map_gives_and_takes_back_weight),
         context_test(M11_the_first_binding_after_a_copy_changes_no_node),
         context_test(M11_a_patch_hides_a_binding),

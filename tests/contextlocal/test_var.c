@@ -577,10 +577,15 @@ static void V10_values_that_look_like_unset(void **state)
     (void)state;
     for (uintptr_t high = 0; high < 3; high++) {
         void *odd = (void *)(high << 8 | 0xff);
+        nook_token token;
         assert_int_equal(nook_var_set(&var, odd, NULL), 0);
         assert_int_equal(nook_var_get(&var, &value), 0);
         assert_ptr_equal(value, odd);
         assert_ptr_equal(nook_var_get_or(&var, NULL), odd);
+        assert_int_equal(nook_var_set(&var, &value, &token), 0);
+        assert_int_equal(nook_var_reset(&var, &token), 0);
+        assert_ptr_equal(nook_var_get_or(&var, NULL), odd);
+        assert_int_equal(nook_var_reset(&var, &token), NOOK_EUSED);
     }
     assert_int_equal(nook_var_set(&var, (void *)UINTPTR_MAX, NULL), 0);
     assert_ptr_equal(nook_var_get_or(&var, NULL), (void *)UINTPTR_MAX);
