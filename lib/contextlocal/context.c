@@ -24,6 +24,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -280,19 +281,22 @@ uint64_t nook__context_number(void)
 
 /* --- life ----------------------------------------------------------------- */
 
-static inline void fill(nook_context *context, struct nook__map map)
+/* A new context, but for its map. */
+static inline void begin(nook_context *context)
 {
-    *context = (nook_context){.map = map, .refs = 1, .turn = NOOK__NO_HOME};
+    atomic_init(&context->refs, 1);
+    atomic_init(&context->turn, NOOK__NO_HOME);
+    memset(&context->place, 0, sizeof *context - offsetof(nook_context, place));
     NOOK__COUNT(contexts, 1);
 }
 
-void (*_Atomic nook__context_left)(nook_context *context);
-
-static void fill_at(nook_context *at, struct nook__map map)
+static inline void fill(nook_context *context, struct nook__map map)
 {
-    fill(at, map);
-    at->lodges = NOOK__LODGES;
+    context->map = map;
+    begin(context);
 }
+
+void (*_Atomic nook__context_left)(nook_context *context);
 
 static int make(nook_context **out, struct nook__map map)
 {
@@ -307,16 +311,24 @@ static int make(nook_context **out, struct nook__map map)
 /* 1: a copy needs no more than memory. */
 static inline int copies_plainly(const nook_context *context)
 {
-    return context->map.weight >= 2 && !nook__map_copied(&context->map);
+    return nook__map_part(&context->map) != 0 && !nook__map_copied(&context->map);
 }
 
-/* Of one that copies plainly. */
-static inline struct nook__map copy_plainly(nook_context *context)
+/* Of one that copies plainly. One word after the other: a register is enough for them. */
+static inline void copy_plainly(nook_context *from, nook_context *copy)
 {
-    struct nook__map map = nook__map_share(&context->map);
-    if (context->map.patch != 0)
-        nook__map_mark_copied(&context->map);
-    return map;
+    struct nook__map *map = &from->map;
+    uint32_t weight = nook__map_part(map);
+    copy->map.root = map->root;
+    copy->map.patched = map->patched;
+    copy->map.patch = map->patch;
+    copy->map.weight = weight;
+    copy->map.len = map->len;
+    copy->map.shape = map->shape;
+    map->weight -= weight;
+    if (map->patch != 0)
+        nook__map_mark_copied(map);
+    begin(copy);
 }
 
 /* A copy of the current context, of what is at hand; NULL: something is not. */
@@ -327,7 +339,7 @@ static inline nook_context *copy_at_hand(nook_context *current)
         return NULL;
     nook_context *copy = nook__block_at_hand(thread, NOOK__CONTEXT_BLOCK);
     if (copy != NULL)
-        fill(copy, copy_plainly(current));
+        copy_plainly(current, copy);
     return copy;
 }
 
@@ -502,7 +514,8 @@ static __attribute__((noinline)) int inherit_at(nook_context *at)
     int rc = current != NULL ? inherit_map(current, &map) : 0;
     if (rc < 0)
         return rc;
-    fill_at(at, map);
+    fill(at, map);
+    at->lodges = NOOK__LODGES;
     if (current != NULL)
         NOOK__PROBE2(context_copy, current, at);
     return 0;
@@ -514,14 +527,16 @@ int nook__context_inherit_at(nook_context *at)
     if (__builtin_expect(
             current == NULL || current->map.root->special != 0 || !copies_plainly(current), 0))
         return inherit_at(at);
-    fill_at(at, copy_plainly(current));
+    copy_plainly(current, at);
+    at->lodges = NOOK__LODGES;
     NOOK__PROBE2(context_copy, current, at);
     return 0;
 }
 
 void nook__context_new_at(nook_context *at)
 {
-    fill_at(at, nook__map_empty());
+    fill(at, nook__map_empty());
+    at->lodges = NOOK__LODGES;
 }
 
 int nook_context_inherit(nook_context **out)

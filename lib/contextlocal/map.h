@@ -258,16 +258,21 @@ static inline void *nook__map_replace(struct nook__map *map, uint32_t index, voi
 /* More references for a map that has one left. */
 void nook__map_buy(struct nook__map *map);
 
+/* What a map gives away of what it owns; 0: it has too little. */
+static inline uint32_t nook__map_part(const struct nook__map *map)
+{
+    return map->weight / 64;
+}
+
 /* A copy, for whoever may write the map. No callback runs. */
 static inline struct nook__map nook__map_share(struct nook__map *map)
 {
-    if (__builtin_expect(map->weight < 2, 0))
+    if (__builtin_expect(nook__map_part(map) == 0, 0))
         nook__map_buy(map);
-    uint32_t weight = (map->weight >> 8) + 1;
     struct nook__map copy = *map;
-    copy.weight = weight;
+    copy.weight = nook__map_part(map);
     copy.shape &= ~NOOK__COPIED;
-    map->weight -= weight;
+    map->weight -= copy.weight;
     return copy;
 }
 
