@@ -71,8 +71,10 @@ static struct nook__thread *make_record(void)
         thread = calloc(1, sizeof *thread);
     if (thread == NULL)
         return NULL;
-    for (int kind = 0; kind < NOOK__KINDS; kind++)
-        thread->room[kind] = NOOK__KEEPS_BLOCKS ? kinds[kind].most : 0;
+    for (int kind = 0; kind < NOOK__KINDS; kind++) {
+        thread->none[kind].room = NOOK__KEEPS_BLOCKS ? kinds[kind].most : 0;
+        thread->kept[kind] = &thread->none[kind];
+    }
     uint32_t due = nook__number_due();
     nook__thread_set(thread);
     nook__number_set(due != 0 ? due : nook__number_new());
@@ -102,11 +104,9 @@ void nook__thread_forget(void)
     nook__thread_set(NULL);
     nook__number_await(nook__number_get());
     for (int kind = 0; kind < NOOK__KINDS; kind++)
-        for (struct nook__block *next, *block = thread->kept[kind]; block != NULL;
-             block = next) {
-            next = block->next;
+        for (struct nook__block *next, *block = thread->kept[kind];
+             (next = block->next) != NULL; block = next)
             free(block);
-        }
     free(thread);
 }
 

@@ -20,6 +20,7 @@ enum nook__block_kind { NOOK__CONTEXT_BLOCK, NOOK__NODE_BLOCK, NOOK__KINDS };
 
 struct nook__block {
     struct nook__block *next;
+    uint32_t room; /* how many more may be kept above it */
 };
 
 /* In place of a thread's number in a context; no thread has one of them. The lowest bits of
@@ -29,8 +30,8 @@ struct nook__block {
 #define NOOK__GONE UINT32_MAX
 
 struct nook__thread {
-    struct nook__block *kept[NOOK__KINDS]; /* free ones, last in first out */
-    uint32_t room[NOOK__KINDS];            /* how many more may be kept */
+    struct nook__block *kept[NOOK__KINDS]; /* free ones, last in first out, and below them */
+    struct nook__block none[NOOK__KINDS];  /* one that is not taken: it has no next */
     uint64_t next_id, end_id;              /* numbers of contexts that this thread may give */
 };
 
@@ -73,11 +74,12 @@ void *nook__block_make(enum nook__block_kind kind);
 /* One of the kind that the thread has at hand; NULL: none. */
 static inline void *nook__block_at_hand(struct nook__thread *thread, enum nook__block_kind kind)
 {
-    if (__builtin_expect(thread == NULL || thread->kept[kind] == NULL, 0))
+    if (__builtin_expect(thread == NULL, 0))
         return NULL;
-    struct nook__block *block = thread->kept[kind];
-    thread->kept[kind] = block->next;
-    thread->room[kind]++;
+    struct nook__block *block = thread->kept[kind], *next = block->next;
+    if (__builtin_expect(next == NULL, 0))
+        return NULL;
+    thread->kept[kind] = next;
     return block;
 }
 
@@ -92,12 +94,14 @@ static inline void *nook__block_take(enum nook__block_kind kind)
 static inline int nook__block_keep(enum nook__block_kind kind, void *memory)
 {
     struct nook__thread *thread = nook__thread_get();
-    struct nook__block *block = memory;
-    if (__builtin_expect(thread == NULL || thread->room[kind] == 0, 0))
+    if (__builtin_expect(thread == NULL, 0))
         return 0;
-    block->next = thread->kept[kind];
+    struct nook__block *block = memory, *next = thread->kept[kind];
+    if (__builtin_expect(next->room == 0, 0))
+        return 0;
+    block->next = next;
+    block->room = next->room - 1;
     thread->kept[kind] = block;
-    thread->room[kind]--;
     return 1;
 }
 
