@@ -138,7 +138,8 @@ def run(all_things, rounds, samples, say):
     core = max(os.sched_getaffinity(0))
     for turn in range(max(thing.most(rounds) for thing in all_things)):
         wanted = [thing for thing in all_things if thing.wanted(rounds)]
+        last = max((thing.most(rounds) for thing in wanted), default=0)
         for i, thing in enumerate(wanted):
-            say(f"round {turn + 1} of {rounds}: {i + 1} of {len(wanted)}, "
+            say(f"round {turn + 1} of {last}: {i + 1} of {len(wanted)}, "
                 f"{thing.metric} {thing.n} {thing.program.name}")
             thing.measure(samples, core)
