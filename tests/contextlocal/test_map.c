@@ -6,7 +6,7 @@
  */
 #include "support.h"
 
-#include <contextlocal/map.h>
+#include <contextlocal/context.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -608,6 +608,56 @@ static void M1_M4_random_maps_of_height_3(void **state)
     play(33000, 5000, 4000, 2000);
 }
 
+/* --- what surrounds maps --------------------------------------------------- */
+
+/* While somebody reads it elsewhere, its owner leaves it alone. */
+static void what_is_being_read_is_not_replaced(void **state)
+{
+    char old[] = "old", new[] = "new";
+    nook_var *var = var_of_kind(0);
+    nook_context context = {.map = nook__map_empty()};
+    (void)state;
+    change(&context.map, var, old);
+    atomic_store(&context.reading, 1);
+    assert_ptr_equal(nook__context_replace(&context, number_of(var), new), NOOK__UNSET);
+    assert_ptr_equal(get(&context.map, var), old);
+    atomic_store(&context.reading, 0);
+    assert_ptr_equal(nook__context_replace(&context, number_of(var), new), old);
+    assert_ptr_equal(get(&context.map, var), new);
+    nook__map_unref(context.map);
+    nook_var_unref(var);
+}
+
+static size_t free_what_is_at_hand(struct nook__thread *thread)
+{
+    size_t n = 0;
+    for (void *block; (block = nook__block_at_hand(thread, NOOK__CONTEXT_BLOCK)) != NULL; n++)
+        free(block);
+    return n;
+}
+
+static void a_thread_keeps_so_many_blocks_and_no_more(void **state)
+{
+    enum { MANY = 20000, MOST = 16384 };
+    size_t kept = 0;
+    nook_context *context;
+    (void)state;
+    assert_int_equal(nook_context_new(&context), 0); /* then it has a record */
+    nook_context_unref(context);
+    struct nook__thread *thread = nook__thread_get();
+    (void)free_what_is_at_hand(thread);
+    for (size_t i = 0; i < MANY; i++) {
+        void *block = malloc(sizeof(nook_context));
+        assert_non_null(block);
+        if (nook__block_keep(NOOK__CONTEXT_BLOCK, block))
+            kept++;
+        else
+            free(block);
+    }
+    assert_int_equal(kept, NOOK__KEEPS_BLOCKS ? MOST : 0);
+    assert_int_equal(free_what_is_at_hand(thread), kept);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -622,6 +672,8 @@ int main(int argc, char **argv)
         context_test(M11_a_patch_settles_where_nobody_shares),
         context_test(M11_a_change_copies_its_path_alone),
         context_test(M11_a_snapshot_half_way_stays_exact),
+        context_test(what_is_being_read_is_not_replaced),
+        context_test(a_thread_keeps_so_many_blocks_and_no_more),
         context_test(M1_M4_random_maps_of_height_0),
         context_test(M1_M4_random_maps_of_height_1),
         context_test(M1_M4_random_maps_of_height_2),
